@@ -1,1 +1,40 @@
-//! Backstay.
+#![doc = include_str!("../README.md")]
+
+// abi_stable's macros expand to unsafe code, and to impls inside a constant.
+#[allow(unsafe_code, non_local_definitions)]
+pub mod abi;
+mod engine;
+mod error;
+mod export;
+mod host;
+pub mod job;
+mod manifest;
+mod objects;
+mod outcome;
+mod position;
+mod record;
+mod selection;
+mod server;
+pub mod wire;
+
+pub use engine::Engine;
+pub use error::{EngineError, ErrorKind};
+pub use job::{ArchiveJob, BackupJob, CheckJob, CleanJob, ProbeJob, RecoverJob, RemoveJob, RestoreJob};
+pub use manifest::{
+    CONTRACT, EngineKind, EngineManifest, MANIFEST_SECTION, Manifest, Operation, TargetKind, manifest_bytes,
+    manifest_len,
+};
+pub use objects::{Attributes, ObjectInfo, ObjectReader, ObjectWriter, Storage, Written};
+pub use outcome::{CheckReport, Notice, Outcome, Recovered, Restored, Usable};
+pub use position::*;
+pub use record::{BackupKind, BackupRecord, EngineRef};
+pub use selection::{BadPattern, Selection, TablePattern};
+pub use server::{Role, Secret, Server, ServerFacts, Tls, TlsMode};
+
+/// What [`export_engine!`] needs by path; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::abi::v1::{EngineModule, EngineModuleRef, HostPort, module, serve};
+    pub use abi_stable::library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult};
+    pub use abi_stable::std_types::{RSlice, RVec};
+}

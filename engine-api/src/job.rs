@@ -1,0 +1,22 @@
+//! Jobs: what a call is given. Each is a handle on the host: it hands out the server, the options and the objects, and
+//! takes progress and log lines.
+
+mod archive;
+mod backup;
+mod common;
+mod dispatch;
+mod guard;
+mod other;
+mod recover;
+mod restore;
+
+pub use archive::{ArchiveJob, ArchiveStatus, Segment};
+pub use backup::BackupJob;
+pub use common::{JobContext, Level};
+pub(crate) use dispatch::dispatch;
+pub use guard::SessionGuard;
+pub use other::{CheckJob, CleanJob, ProbeJob, RemoveJob};
+pub use recover::RecoverJob;
+pub use restore::{ChainLink, Objects, RestoreJob};
+
+pub use crate::wire::Target;

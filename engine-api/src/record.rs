@@ -1,0 +1,78 @@
+//! [`BackupRecord`]: what is known of a backup, as its manifest says it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::outcome::Notice;
+use crate::position::Position;
+use crate::server::ServerFacts;
+
+/// Full, or the changes since a parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupKind {
+    /// Restores by itself.
+    Full,
+    /// Restores on top of its parent.
+    Incremental,
+}
+
+/// Which engine made a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineRef {
+    /// The engine's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Who ships it.
+    pub vendor: String,
+    /// SHA-256 of the library file, in hex.
+    pub digest: String,
+}
+
+/// A backup that is complete. Keys that this version does not know are kept in `other`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupRecord {
+    /// Sorts by time and says what it is: `20261122T101530Z-full-mysqldump-7f3a`.
+    pub id: String,
+    /// The cluster it is of.
+    pub cluster: String,
+    /// The workflow that asked for it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// The engine that made it.
+    pub engine: EngineRef,
+    /// Full or incremental.
+    pub kind: BackupKind,
+    /// The id of the backup that an incremental stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The server it was taken from.
+    pub server: ServerFacts,
+    /// The one point that it shows, in each way that the server can say it; the first is the one that chains are checked
+    /// by. Empty where the server has no log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<Position>,
+    /// For an incremental: where it starts, in the same ways.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Position>,
+    /// When the job began (RFC 3339, UTC).
+    pub started: String,
+    /// When it was complete (RFC 3339, UTC).
+    pub finished: String,
+    /// How many objects it has.
+    pub objects: u64,
+    /// Their size as the engine wrote them, in bytes.
+    pub bytes: u64,
+    /// Their size in the repository, in bytes.
+    pub stored_bytes: u64,
+    /// What is not as it was on the server, or may not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// The engine's own; handed back with the record.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub state: Value,
+    /// What a later version wrote.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
