@@ -45,7 +45,7 @@ macro_rules! export_engine {
             // abi_stable among the author's own dependencies.
             #[unsafe(no_mangle)]
             #[allow(non_upper_case_globals)]
-            static _as_0lib_1header_0root_bmodule_bloader: $crate::__private::LibHeader =
+            static _1as_0lib_1header_0root_bmodule_bloader: $crate::__private::LibHeader =
                 // SAFETY: `erased_module` returns an `EngineModuleRef`, the module that the header is made for.
                 unsafe {
                     $crate::__private::LibHeader::from_constructor::<$crate::__private::EngineModuleRef>(
@@ -69,7 +69,7 @@ mod tests {
     fn the_loader_has_the_name_that_abi_stable_looks_for() {
         assert_eq!(
             abi_stable::library::ROOT_MODULE_LOADER_NAME,
-            "_as_0lib_1header_0root_bmodule_bloader"
+            "_1as_0lib_1header_0root_bmodule_bloader"
         );
     }
 }
