@@ -1,2 +1,47 @@
-//! Backstay.
-fn main() {}
+//! `cargo xtask`: the commands of those who work on Backstay. One verb, one file.
+//!
+//! They run on a bare Debian or Ubuntu machine that has Rust and nothing else: whatever a verb needs, it installs, and
+//! says so.
+
+mod error;
+mod process;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Developer commands of Backstay"
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what tests and benchmarks need: database servers, tools.
+    Setup(setup::Arguments),
+    /// Check everything that is checked before a merge: format, lints, dependencies, tests.
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
