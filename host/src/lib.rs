@@ -1,1 +1,6 @@
 //! Backstay.
+
+pub mod error;
+pub mod repository;
+
+pub use error::{Error, ErrorKind, ExitCode, Result};
