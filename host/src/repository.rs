@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 pub use catalogue::Listing;
 pub use layout::{BackupPaths, new_backup_id};
 pub use leftovers::{Leftovers, Unfinished};
-pub use locks::{DeadJob, JobRef, Lock};
+pub use locks::{DeadJob, JobRef, Lock, Purpose};
 pub use manifest::{HostRef, IndexRef, Manifest};
 
 use store::Store;

@@ -1,13 +1,9 @@
 //! Making a backup of what a job has written: from here on it is listed.
 
-use futures_util::TryStreamExt;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use sha2::{Digest, Sha256};
 
 use super::chain::{follows, parent_of};
-use super::layout::{BackupPaths, INDEX};
-use super::manifest::to_hex;
+use super::layout::BackupPaths;
 use super::store::{Durability, with_advice};
 use super::{Lock, Manifest, Repository, sync};
 use crate::{Error, ErrorKind, Result};
@@ -25,7 +21,7 @@ impl Repository {
         if let Some(parent) = parent_of(record)? {
             follows(&self.backup(&record.cluster, parent)?.record, record)?;
         }
-        self.check_index(manifest, &paths)?;
+        self.index_bytes(manifest)?;
         self.check_data(manifest, &paths)?;
         self.sync_backup(&paths)?;
 
@@ -49,39 +45,6 @@ impl Repository {
         if let Err(error) = lock.check() {
             self.wait(self.store.remove(&paths.manifest))?;
             return Err(error);
-        }
-        Ok(())
-    }
-
-    fn check_index(&self, manifest: &Manifest, paths: &BackupPaths) -> Result<()> {
-        let index = &manifest.index;
-        let differs = |found: String| {
-            let message = format!("{} is not as it was written: {found}", paths.index);
-            Error::new(ErrorKind::Damaged, message).advise("take the backup again and check the disk")
-        };
-        if index.file != INDEX {
-            return Err(Error::other(format!(
-                "the index of objects is {:?}, expected {INDEX:?}",
-                index.file
-            )));
-        }
-        let Some(meta) = self.wait(self.store.head(&paths.index))? else {
-            return Err(differs("it is missing".to_owned()));
-        };
-        if meta.size != index.length {
-            return Err(differs(format!("{} bytes, expected {}", meta.size, index.length)));
-        }
-        let digest = self.wait(async {
-            let mut digest = Sha256::new();
-            let mut parts = self.store.plain().get(&paths.index).await?.into_stream();
-            while let Some(part) = parts.try_next().await? {
-                digest.update(&part);
-            }
-            Ok(to_hex(&digest.finalize()))
-        });
-        let digest = digest.map_err(|error| self.store.failed("read", &paths.index, &error))?;
-        if digest != index.sha256 {
-            return Err(differs(format!("SHA-256 {digest}, expected {}", index.sha256)));
         }
         Ok(())
     }
@@ -153,10 +116,10 @@ mod tests {
             insta::assert_snapshot!(error_of(repository, &manifest), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/data is not as it was written: 2 files of 30 bytes, expected 3 files of 30 bytes; take the backup again and check the disk");
             let mut manifest = good.clone();
             manifest.index.length = 8;
-            insta::assert_snapshot!(error_of(repository, &manifest), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is not as it was written: 9 bytes, expected 8; take the backup again and check the disk");
+            insta::assert_snapshot!(error_of(repository, &manifest), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is damaged: 9 bytes, expected 8; restore another backup; `backstay verify` shows which are sound");
             let mut manifest = good.clone();
             manifest.index.sha256 = "0".into();
-            insta::assert_snapshot!(error_of(repository, &manifest), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is not as it was written: SHA-256 2814ba1ae47e21f6f49e55683952d32eecba42333f12c643494aa1abcc173a0a, expected 0; take the backup again and check the disk");
+            insta::assert_snapshot!(error_of(repository, &manifest), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is damaged: SHA-256 2814ba1ae47e21f6f49e55683952d32eecba42333f12c643494aa1abcc173a0a, expected 0; restore another backup; `backstay verify` shows which are sound");
             let mut manifest = good.clone();
             manifest.record.kind = backstay_engine_api::BackupKind::Incremental;
             manifest.record.parent = Some("gone".into());
@@ -165,7 +128,7 @@ mod tests {
 
             let paths = repository.paths("orders", ID).unwrap();
             repository.wait(repository.store.remove(&paths.index)).unwrap();
-            insta::assert_snapshot!(error_of(repository, &good), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is not as it was written: it is missing; take the backup again and check the disk");
+            insta::assert_snapshot!(error_of(repository, &good), @"clusters/orders/backups/20261122T101530Z-full-mysqldump-7f3a/objects.jsonl.zst is missing; restore another backup; `backstay verify` shows which are sound");
             }
         });
     }

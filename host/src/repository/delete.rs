@@ -32,7 +32,7 @@ impl Repository {
             // After a power failure the manifest must not be back without its data.
             sync::directory(&directory).map_err(|error| self.store.io_failed("sync", &paths.directory, &error))?;
         }
-        self.wait(self.store.remove_tree(&paths.directory))
+        self.wait(self.store.remove_tree(&paths.directory)).map(drop)
     }
 }
 

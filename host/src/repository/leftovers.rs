@@ -92,7 +92,7 @@ impl Repository {
     pub fn clear_leftovers(&self, cluster: &str) -> Result<Leftovers> {
         let leftovers = self.leftovers(cluster)?;
         for unfinished in &leftovers.unfinished {
-            self.clear(cluster, unfinished)?;
+            self.clear_unfinished(cluster, &unfinished.id)?;
         }
         for path in &leftovers.staged {
             if let Err(error) = fs::remove_file(path)
@@ -105,12 +105,15 @@ impl Repository {
         Ok(leftovers)
     }
 
-    /// Removes one directory without a manifest, unless it has got one since, or its job is running.
-    fn clear(&self, cluster: &str, unfinished: &Unfinished) -> Result<()> {
-        let paths = BackupPaths::new(cluster, &unfinished.id)?;
-        let running = self.running_jobs(cluster)?.contains(&unfinished.id);
-        if running || self.wait(self.store.head(&paths.manifest))?.is_some() {
-            return Ok(());
+    /// Removes what one job has written, if that is no backup; answers whether it was there. The caller knows that the
+    /// job is over: it is the caller's own, or a dead one of whose lock the caller is the successor.
+    ///
+    /// # Errors
+    /// The repository can not be read or written.
+    pub fn clear_unfinished(&self, cluster: &str, id: &str) -> Result<bool> {
+        let paths = BackupPaths::new(cluster, id)?;
+        if self.wait(self.store.head(&paths.manifest))?.is_some() {
+            return Ok(false);
         }
         self.wait(self.store.remove_tree(&paths.directory))
     }
@@ -230,6 +233,10 @@ mod tests {
             assert_eq!(listing.backups[0].record.id, WHOLE);
 
             lock.release().unwrap();
+            assert!(!repository.clear_unfinished("orders", WHOLE).unwrap());
+            write_data(repository, KILLED);
+            assert!(repository.clear_unfinished("orders", KILLED).unwrap());
+            assert!(!repository.clear_unfinished("orders", KILLED).unwrap());
             assert_eq!(repository.clear_leftovers("orders").unwrap().unfinished[0].id, RUNNING);
             assert!(repository.leftovers("orders").unwrap().is_empty());
             assert_eq!(repository.list("orders").unwrap().backups.len(), 1);

@@ -54,8 +54,10 @@ impl Purpose {
     }
 }
 
-/// A lock that this process holds. Dropped without [`release`](Self::release), it is released as well, and a failure to do
-/// so is only logged.
+/// A lock that this process holds.
+///
+/// Dropped without [`release`](Self::release), it is released as well, and a failure to do so is only logged. If the job has
+/// sessions then, it counts as dead: whoever dropped the lock has not said that they are ended.
 #[derive(Debug)]
 pub struct Lock {
     held: Arc<Held>,
@@ -97,7 +99,7 @@ impl Lock {
         ttl: Duration,
     ) -> Result<Self> {
         let directory = directory(cluster, purpose)?;
-        loop {
+        for _ in 0..ATTEMPTS {
             let epochs = repository.wait(repository.epochs(&directory))?;
             let (highest, dead) = match epochs.last() {
                 None => (0, Vec::new()),
@@ -140,6 +142,11 @@ impl Lock {
                 held,
             });
         }
+        let message = format!(
+            "the {} lock of cluster {cluster} changes hands all the time",
+            purpose.name()
+        );
+        Err(Error::refused(message).advise(format!("look at {directory} in {}", repository.url())))
     }
 
     /// Its number.
@@ -152,7 +159,7 @@ impl Lock {
         self.held.file().dead_jobs.clone()
     }
 
-    /// Says that a dead job has been cleaned up after.
+    /// Says that a dead job has been cleaned up after. Until then every later holder is told of it.
     ///
     /// # Errors
     /// The lock was lost, or the repository can not be written.
@@ -196,22 +203,22 @@ impl Lock {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Gives it back. Nothing of the job is left on the server.
     ///
     /// # Errors
     /// The lock was lost before, or the repository can not be written.
     pub fn release(mut self) -> Result<()> {
-        self.end()
+        self.end(LockFile::release)
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end(&mut self, mark: impl FnOnce(&mut LockFile)) -> Result<()> {
         let Some((stop, thread)) = self.renewer.take() else {
             return Ok(());
         };
         drop(stop);
         // Its panic, if there was one, has been printed and concerns nobody any more.
         let _ = thread.join();
-        match self.held.update(LockFile::release) {
+        match self.held.update(mark) {
             // A full disk has no room for the mark, and still lets the object be removed. The number is free again then,
             // which is well because nobody has it any more; the object before it is still there and names the dead.
             Err(error) if error.kind == ErrorKind::Io => self.held.remove().map_err(|_| error),
@@ -222,7 +229,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
+        if let Err(error) = self.end(LockFile::abandon) {
             tracing::warn!("{error}");
         }
     }
@@ -289,6 +296,16 @@ impl Held {
 }
 
 impl Repository {
+    /// Takes a lock, and answers whom to clean up after first: [`Lock::acquire`] and [`Lock::dead_jobs`].
+    ///
+    /// # Errors
+    /// Another holds it ([`ErrorKind::Refused`]), or the repository can not be written.
+    pub fn lock(&self, cluster: &str, purpose: Purpose, job: JobRef) -> Result<(Lock, Vec<DeadJob>)> {
+        let lock = Lock::acquire(self, cluster, purpose, job)?;
+        let dead = lock.dead_jobs();
+        Ok((lock, dead))
+    }
+
     /// What a cluster's lock says; `None` where it was never taken, or is released.
     ///
     /// # Errors
@@ -333,6 +350,9 @@ impl Repository {
             .collect())
     }
 }
+
+/// How often a lock is tried for while others come first. That this is not enough means that something else is wrong.
+const ATTEMPTS: usize = 100;
 
 /// How many digits an epoch has in a path: those of the largest.
 const DIGITS: usize = 20;

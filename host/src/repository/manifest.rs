@@ -120,6 +120,9 @@ impl Manifest {
     }
 }
 
+/// What an operator can do about a damaged backup.
+const ADVICE: &str = "restore another backup; `backstay verify` shows which are sound";
+
 /// What is wrong with a manifest.
 #[derive(Debug)]
 enum Fault {
@@ -135,8 +138,7 @@ enum Fault {
 
 impl Fault {
     fn report(self, paths: &BackupPaths, id: &str) -> Error {
-        let advice = "restore another backup; `backstay verify` shows which are sound";
-        let damaged = |message: String| Error::new(ErrorKind::Damaged, message).advise(advice);
+        let damaged = |message: String| Error::new(ErrorKind::Damaged, message).advise(ADVICE);
         match self {
             Self::Digest {
                 found,
@@ -171,6 +173,39 @@ impl Repository {
     pub fn manifest(&self, cluster: &str, id: &str) -> Result<Option<Manifest>> {
         self.wait(self.store.manifest(cluster, id))
     }
+
+    /// The bytes of a backup's index of objects, as they are stored and as the manifest says that they are.
+    ///
+    /// # Errors
+    /// It is missing or damaged ([`ErrorKind::Damaged`]), or can not be read.
+    pub fn index_bytes(&self, manifest: &Manifest) -> Result<Vec<u8>> {
+        let path = BackupPaths::new(&manifest.record.cluster, &manifest.record.id)?.index;
+        let index = &manifest.index;
+        let damaged = |found: String| Error::new(ErrorKind::Damaged, format!("{path} is {found}")).advise(ADVICE);
+        if index.file != layout::INDEX {
+            // A manifest says where a file is, and must not say where to look outside the backup.
+            let message = format!("backup {} has its index in {:?}", manifest.record.id, index.file);
+            return Err(Error::refused(format!(
+                "{message}, this version reads {:?}",
+                layout::INDEX
+            )));
+        }
+        let Some(bytes) = self.wait(self.store.read(&path))? else {
+            return Err(damaged("missing".to_owned()));
+        };
+        if bytes.len() as u64 != index.length {
+            return Err(damaged(format!(
+                "damaged: {} bytes, expected {}",
+                bytes.len(),
+                index.length
+            )));
+        }
+        let digest = hex(&bytes);
+        if digest != index.sha256 {
+            return Err(damaged(format!("damaged: SHA-256 {digest}, expected {}", index.sha256)));
+        }
+        Ok(bytes)
+    }
 }
 
 impl Store {
@@ -188,8 +223,7 @@ impl Store {
                 "{} is missing, so the manifest beside it can not be trusted",
                 paths.manifest_digest
             );
-            return Err(Error::new(ErrorKind::Damaged, message)
-                .advise("restore another backup; `backstay verify` shows which are sound"));
+            return Err(Error::new(ErrorKind::Damaged, message).advise(ADVICE));
         };
         let manifest = Manifest::decode(cluster, id, &text, &digest);
         manifest.map(Some).map_err(|fault| fault.report(&paths, id))

@@ -136,18 +136,20 @@ impl Store {
         Ok(names.into_iter().map(str::to_owned).collect())
     }
 
-    /// Removes everything below a prefix.
-    pub(super) async fn remove_tree(&self, prefix: &Path) -> Result<()> {
+    /// Removes everything below a prefix; answers whether there was anything.
+    pub(super) async fn remove_tree(&self, prefix: &Path) -> Result<bool> {
         if let Some(directory) = self.file(prefix) {
             return match std::fs::remove_dir_all(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.io_failed("remove", prefix, &error)),
-                _ => Ok(()),
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(self.io_failed("remove", prefix, &error)),
             };
         }
-        for object in self.list(prefix).await? {
+        let objects = self.list(prefix).await?;
+        for object in &objects {
             self.remove(&object.location).await?;
         }
-        Ok(())
+        Ok(!objects.is_empty())
     }
 
     fn target(&self, durability: Durability) -> &Arc<dyn ObjectStore> {

@@ -1,6 +1,8 @@
 //! What a disk does to a repository: full, read-only, something else in the way. The mounts are made in a mount namespace of
 //! a child process, and so go with it.
 
+mod killed;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -105,6 +105,14 @@ impl LockFile {
         self.sessions.clear();
     }
 
+    /// As [`release`](Self::release), by one who does not know what is left of the job.
+    pub(super) fn abandon(&mut self) {
+        if !self.sessions.is_empty() {
+            self.dead_jobs = self.clone().with_itself_dead();
+        }
+        self.release();
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("a lock is JSON");
         text.push(b'\n');

@@ -107,6 +107,21 @@ fn a_dead_holder_is_followed_at_once() {
 }
 
 #[test]
+fn sessions_outlive_a_lock_that_is_dropped() {
+    each_store(|repository| {
+        let lock = acquire(repository, "given up").unwrap();
+        lock.note_sessions(&["7".into()], "db1").unwrap();
+        drop(lock);
+        let lock = acquire(repository, "next").unwrap();
+        let dead = lock.dead_jobs();
+        assert_eq!(
+            (dead.len(), dead[0].job.id.as_str(), dead[0].sessions.as_slice()),
+            (1, "given up", &["7".to_owned()][..])
+        );
+    });
+}
+
+#[test]
 fn what_nobody_cleaned_is_handed_on() {
     each_store(|repository| {
         write(repository, 1, &dead("one"));
