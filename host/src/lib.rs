@@ -1,1 +1,4 @@
 //! Backstay.
+
+pub mod pipeline;
+pub mod repository;

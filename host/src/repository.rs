@@ -1,0 +1,4 @@
+//! The repository: what is kept where.
+
+pub mod index;
+pub mod names;
