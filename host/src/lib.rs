@@ -1,1 +1,4 @@
 //! Backstay.
+
+pub mod config;
+pub mod plugin;
