@@ -25,7 +25,7 @@ use backstay_engine_api::Server;
 pub use cluster::{Cluster, Member, Prefer};
 pub use problem::{ConfigError, Problem};
 pub use redact::redact_url;
-pub use repository::{Bundle, Compression, PluginsConfig, RepositoryConfig};
+pub use repository::{PluginsConfig, RepositoryConfig};
 pub use server::{PASSWORD_ENV, PasswordSource, ServerError, ServerSpec, ServerUrlError, parse_server_url};
 pub use template::{Template, template};
 pub use value::{check_name, parse_duration};

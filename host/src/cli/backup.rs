@@ -77,7 +77,7 @@ impl Backup {
         let sink = SinkOptions {
             compression: workflow.and_then(|w| w.compression).unwrap_or(config.repository.compression),
             level: workflow.and_then(|w| w.level).unwrap_or(config.repository.level),
-            bundle: workflow.and_then(|w| w.bundle).unwrap_or(config.repository.bundle),
+            bundling: workflow.and_then(|w| w.bundle).unwrap_or(config.repository.bundle),
             ..defaults
         };
         Ok(Request {

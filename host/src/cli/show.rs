@@ -11,7 +11,7 @@ use super::list;
 use super::output::{self, size};
 use crate::error::{ExitCode, Result};
 use crate::repository::Manifest;
-use crate::repository::index::IndexEntry;
+use crate::repository::index::Index;
 
 /// How many notices are printed in full.
 const NOTICES: usize = 20;
@@ -35,18 +35,18 @@ impl Show {
         let host = context.host(Stoppable::AtOnce)?;
         let cluster = list::cluster_or_only(self.cluster.as_deref(), &host.config)?;
         let manifest = host.repository.find(&cluster, &self.backup)?;
-        let entries = host.repository.index(&cluster, &manifest)?;
+        let index = host.repository.read_index(&manifest)?;
         if context.json() {
             let mut shown = json!({ "backup": manifest });
             if self.objects {
-                shown["objects"] = json!(entries);
+                shown["objects"] = json!(index.entries().collect::<Vec<_>>());
             }
             output::print_json(&shown)?;
         } else {
             let mut text = summary(&manifest);
-            text.push_str(&contents(&entries));
+            text.push_str(&contents(&index));
             if self.objects {
-                text.push_str(&objects(&entries));
+                text.push_str(&objects(&index));
             }
             output::print(&text)?;
         }
@@ -99,12 +99,11 @@ pub(super) fn notices(notices: &[Notice]) -> String {
 }
 
 /// How many objects of which kind there are in each schema.
-fn contents(entries: &[IndexEntry]) -> String {
+fn contents(index: &Index) -> String {
     let mut groups: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
-    for entry in entries {
-        let schema = entry.attributes.schema.clone().unwrap_or_default();
-        let kind = entry.attributes.kind.clone().unwrap_or_default();
-        let group = groups.entry((schema, kind)).or_default();
+    for entry in index.entries() {
+        let key = (entry.attributes.schema.unwrap_or_default(), entry.attributes.kind.unwrap_or_default());
+        let group = groups.entry(key).or_default();
         group.0 += 1;
         group.1 += entry.size;
     }
@@ -115,12 +114,13 @@ fn contents(entries: &[IndexEntry]) -> String {
     format!("\n{}", output::table(&rows))
 }
 
-fn objects(entries: &[IndexEntry]) -> String {
+fn objects(index: &Index) -> String {
     let mut rows = vec![["OBJECT", "SIZE", "STORED", "FILE"].map(str::to_owned).to_vec()];
-    for entry in entries {
-        let stored = entry.extents.iter().map(|extent| extent.length).sum();
+    for entry in index.entries() {
+        let stored = entry.stored();
         let files: Vec<&str> = entry.extents.iter().map(|extent| extent.file.as_str()).collect();
-        rows.push(vec![entry.name.clone(), size(entry.size), size(stored), files.join(" ")]);
+        let row = vec![entry.name.clone(), size(entry.size), size(stored), files.join(" ")];
+        rows.push(row);
     }
     format!("\n{}", output::table(&rows))
 }

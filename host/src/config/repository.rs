@@ -3,38 +3,17 @@
 use std::path::PathBuf;
 
 use super::section::Section;
-
-/// How objects are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Zstandard.
-    #[default]
-    Zstd,
-    /// Not at all.
-    None,
-}
-
-/// Whether small objects share files of the repository.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Bundle {
-    /// When there are many.
-    #[default]
-    Auto,
-    /// Each object has a file of its own.
-    Never,
-    /// From the first one on.
-    Always,
-}
+use crate::pipeline::{Bundling, Compression};
 
 pub(super) const COMPRESSION: &[(&str, Compression)] = &[("zstd", Compression::Zstd), ("none", Compression::None)];
-pub(super) const BUNDLE: &[(&str, Bundle)] = &[
-    ("auto", Bundle::Auto),
-    ("never", Bundle::Never),
-    ("always", Bundle::Always),
+pub(super) const BUNDLE: &[(&str, Bundling)] = &[
+    ("auto", Bundling::Auto),
+    ("never", Bundling::Never),
+    ("always", Bundling::Always),
 ];
 
 /// The levels that zstd has, but for the negative ones.
-pub(super) const LEVELS: std::ops::RangeInclusive<i64> = 1..=22;
+pub(super) const LEVELS: std::ops::RangeInclusive<i64> = 1..=19;
 
 /// Where backups are kept, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +24,10 @@ pub struct RepositoryConfig {
     pub directory: PathBuf,
     /// `compression`, unless a workflow has its own.
     pub compression: Compression,
-    /// `level`: 1 to 22; 3 if it is not set, as for the `zstd` program.
+    /// `level`: 1 to 19; 3 if it is not set, as for the `zstd` program.
     pub level: i32,
     /// `bundle`, unless a workflow has its own.
-    pub bundle: Bundle,
+    pub bundle: Bundling,
 }
 
 impl Default for RepositoryConfig {
@@ -58,7 +37,7 @@ impl Default for RepositoryConfig {
             directory: PathBuf::new(),
             compression: Compression::default(),
             level: 3,
-            bundle: Bundle::default(),
+            bundle: Bundling::default(),
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn template(values: &Template<'_>) -> String {
 [repository]
 url = {url}
 # compression = "zstd"      # or "none"
-# level = 3                 # 1 (fast) to 22 (small)
+# level = 3                 # 1 (fast) to 19 (small)
 # bundle = "auto"           # small objects share files: "auto" (when there are many), "never", "always"
 
 # Where engines (*.so) are looked for, besides BACKSTAY_PLUGINS and the directory of the program.

@@ -71,7 +71,7 @@ fn everything_that_can_be_said_is_read() {
             directory: "/var/lib/back stay".into(),
             compression: Compression::None,
             level: 19,
-            bundle: Bundle::Never,
+            bundle: Bundling::Never,
         }
     );
     let engines = ["/usr/lib/backstay/engines", "/etc/backstay/engines"].map(PathBuf::from);
@@ -130,7 +130,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!((workflow.threads, workflow.level), (Some(8), Some(1)));
     assert_eq!(
         (workflow.compression, workflow.bundle),
-        (Some(Compression::Zstd), Some(Bundle::Always))
+        (Some(Compression::Zstd), Some(Bundling::Always))
     );
 }
 
@@ -218,7 +218,7 @@ options = { big = 99999999999999999999, no = nan }
     backstay.toml:4:15: `compression` must be one of "zstd", "none", and is "lz4"
      4 | compression = "lz4"
        |               ^^^^^
-    backstay.toml:5:9: `level` must be 1 to 22, and is 23
+    backstay.toml:5:9: `level` must be 1 to 19, and is 23
      5 | level = 23
        |         ^^
     backstay.toml:6:10: `bundle` must be a string, and is a boolean

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::repository::{BUNDLE, Bundle, COMPRESSION, Compression, read_level};
+use super::repository::{BUNDLE, COMPRESSION, read_level};
 use super::section::Section;
+use crate::pipeline::{Bundling, Compression};
 use super::value;
 
 /// A way in which backups are taken.
@@ -29,7 +30,7 @@ pub struct Workflow {
     /// Instead of the repository's.
     pub level: Option<i32>,
     /// Instead of the repository's.
-    pub bundle: Option<Bundle>,
+    pub bundle: Option<Bundling>,
 }
 
 /// `clusters`: the names of all clusters in the file, also of those that are wrong in some other way.

@@ -8,18 +8,15 @@ use backstay_engine_api::{BackupKind, BackupRecord, EngineRef, Operation, Outcom
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::clean::Killed;
+use super::clean::{Cleaned, Killed};
 use super::{Host, Observer, job_spec, options, plugin_file, scratch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::SinkOptions;
 use crate::plugin::Inspected;
 use crate::repository::index::IndexSummary;
-use crate::repository::{DeadJob, IndexRef, JobRef, Lock, Manifest, layout, new_backup_id};
+use crate::repository::{DeadJob, IndexRef, JobRef, Lock, Manifest, Purpose, layout, new_backup_id};
 use crate::worker::protocol::{Assignment, Progress, SinkSpec};
 use crate::worker::supervisor::{Ended, Watcher};
-
-/// The lock that one backup of a cluster at a time holds.
-const PURPOSE: &str = "backup";
 
 /// A backup that is asked for.
 #[derive(Debug, Clone)]
@@ -73,23 +70,27 @@ impl Host {
         let kind = if parent.is_some() { BackupKind::Incremental } else { BackupKind::Full };
         let started = Timestamp::now();
         let id = new_backup_id(started, kind, &plugin.manifest.name);
-        let job = JobRef { id: id.clone(), engine: plugin.manifest.name.clone(), ..JobRef::default() };
-        let (lock, dead) = self.repository.lock(&request.cluster, PURPOSE, job)?;
+        let job =
+            JobRef { id: id.clone(), engine: plugin.manifest.name.clone(), workflow: request.workflow.clone() };
+        let (lock, dead) = self.repository.lock(&request.cluster, Purpose::Backup, job)?;
         for dead in dead {
-            self.bury(&request.cluster, &dead);
+            self.bury(&request.cluster, &dead, &lock);
         }
         let (member, server) = self.choose_member(cluster, plugin, request.member.as_deref(), &request.options)?;
         observer.stage(&format!("backing up {} from {}", request.cluster, server.name));
 
-        let mut making = Making { host: self, request, plugin, lock, id, started, parent, observer };
+        let cleaned = Cleaned::Yes;
+        let mut making = Making { host: self, request, plugin, lock, id, started, parent, observer, cleaned };
         let taken = making.run(&member.name, server);
-        let Making { lock, id, .. } = making;
+        let Making { lock, id, cleaned, .. } = making;
         if !matches!(taken, Ok(Taken::Backup(_))) {
             self.discard(&request.cluster, &id);
         }
-        // A lock that can not be released expires; the backup is there all the same.
-        if let Err(error) = lock.release() {
-            tracing::warn!("{error}");
+        match cleaned {
+            // A lock that can not be released expires; the backup is there all the same.
+            Cleaned::Yes => lock.release().unwrap_or_else(|error| tracing::warn!("{error}")),
+            // Dropped without a release, it hands the job's sessions on to the next holder.
+            Cleaned::NotYet => drop(lock),
         }
         taken
     }
@@ -99,23 +100,32 @@ impl Host {
     }
 
     /// Cleans up after a job whose process is gone: its sessions on the server, and its data in the repository.
-    fn bury(&self, cluster: &str, dead: &DeadJob) {
+    fn bury(&self, cluster: &str, dead: &DeadJob, lock: &Lock) {
         tracing::warn!("job {} was killed; cleaning up after it", dead.job.id);
-        let server = dead.job.server.as_deref().and_then(|name| {
+        let server = dead.server.as_deref().and_then(|name| {
             let member = self.config.clusters.get(cluster)?.members.iter().find(|member| member.name == name)?;
             self.config.member_server(member).ok()
         });
-        if let Ok(plugin) = self.plugins.find(&dead.job.engine) {
+        let Ok(plugin) = self.plugins.find(&dead.job.engine) else {
+            tracing::warn!("its engine `{}` is not here any more, so that only its data is deleted", dead.job.engine);
+            return self.discard(cluster, &dead.job.id);
+        };
+        let cleaned = {
             let killed = Killed {
                 id: &dead.job.id,
                 cluster,
                 server: server.as_ref(),
-                sessions: dead.job.sessions.clone(),
+                sessions: dead.sessions.clone(),
                 options: Value::Object(serde_json::Map::new()),
             };
-            self.clean_up(plugin, killed);
-        }
+            self.clean_up(plugin, killed)
+        };
         self.discard(cluster, &dead.job.id);
+        if cleaned == Cleaned::Yes
+            && let Err(error) = lock.cleaned(&dead.job.id)
+        {
+            tracing::warn!("{error}");
+        }
     }
 
     /// Deletes what a job has written that became no backup.
@@ -136,6 +146,8 @@ struct Making<'a> {
     started: Timestamp,
     parent: Option<BackupRecord>,
     observer: &'a mut dyn Observer,
+    /// Whether the job has left nothing on the server.
+    cleaned: Cleaned,
 }
 
 impl Making<'_> {
@@ -178,7 +190,7 @@ impl Making<'_> {
         }
     }
 
-    fn clean(&self, ended: &Ended, server: &Server) {
+    fn clean(&mut self, ended: &Ended, server: &Server) {
         if !ended.died && ended.sessions.is_empty() {
             return;
         }
@@ -189,7 +201,7 @@ impl Making<'_> {
             sessions: ended.sessions.iter().cloned().collect(),
             options: self.request.options.clone(),
         };
-        self.host.clean_up(self.plugin, killed);
+        self.cleaned = self.host.clean_up(self.plugin, killed);
     }
 
     /// Makes a backup of what was written.

@@ -29,9 +29,19 @@ pub(super) struct Killed<'a> {
     pub(super) options: Value,
 }
 
+/// Whether what a job left is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cleaned {
+    /// It is, or the operator was told that nobody else can do it.
+    Yes,
+    /// The next job should try again.
+    NotYet,
+}
+
 impl Host {
-    /// Cleans up, or says what is left to be cleaned by hand. Never fails: it runs after a failure that counts more.
-    pub(super) fn clean_up(&self, plugin: &Inspected, killed: Killed<'_>) {
+    /// Cleans up, or says what is left to be cleaned by hand. Answers whether there is any use in trying again later. Never
+    /// fails: it runs after a failure that counts more.
+    pub(super) fn clean_up(&self, plugin: &Inspected, killed: Killed<'_>) -> Cleaned {
         let sessions = killed.sessions.join(", ");
         let server = killed.server.map_or_else(|| "the server".to_owned(), |server| server.name.clone());
         let id = killed.id.to_owned();
@@ -43,17 +53,22 @@ impl Host {
                     plugin.manifest.name
                 );
             }
-            return;
+            return Cleaned::Yes;
         }
         match self.run_clean(plugin, killed) {
-            Ok(()) => tracing::info!("cleaned up after job {id}"),
+            Ok(()) => {
+                tracing::info!("cleaned up after job {id}");
+                return Cleaned::Yes;
+            }
             Err(error) if sessions.is_empty() => {
                 tracing::warn!("can not clean up after job {id} on {server}: {error}");
             }
             Err(error) => tracing::warn!(
-                "can not clean up after job {id}: {error}; sessions {sessions} on {server} may still hold locks: kill them there"
+                "can not clean up after job {id}: {error}; sessions {sessions} on {server} may still hold locks: kill them \
+                 there, or leave it to the next backup, which tries again"
             ),
         }
+        Cleaned::NotYet
     }
 
     fn run_clean(&self, plugin: &Inspected, killed: Killed<'_>) -> Result<()> {

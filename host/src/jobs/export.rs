@@ -27,8 +27,7 @@ impl Host {
     pub fn export(&self, cluster: &str, backup: &str, to: &Path, observer: &mut dyn Observer) -> Result<Exported> {
         let manifest = self.repository.find(cluster, backup)?;
         let id = &manifest.record.id;
-        let entries = self.repository.index(cluster, &manifest)?;
-        let source = self.source(cluster, id, entries)?;
+        let source = self.source(cluster, id, self.repository.read_index(&manifest)?)?;
         prepare(to)?;
         observer.stage(&format!("exporting {id} to {}", to.display()));
         let mut progress = Progress {
@@ -37,9 +36,9 @@ impl Host {
             ..Progress::default()
         };
         let mut buffer = vec![0; 1 << 20];
-        for entry in source.entries() {
-            // Checked when the index was read; it is joined to a path of ours here.
-            names::check(&entry.name)?;
+        for entry in source.index().entries() {
+            // Checked when the index was read; here it is joined to a path of ours.
+            names::check_object_name(&entry.name)?;
             let path = to.join(&entry.name);
             let failed = |error: io::Error| {
                 Error::new(ErrorKind::Io, format!("can not write {}", path.display()))
@@ -50,9 +49,9 @@ impl Host {
                 fs::create_dir_all(parent).map_err(failed)?;
             }
             let mut file = File::create_new(&path).map_err(failed)?;
-            let mut stream = source.open(&entry.name)?;
+            let mut stream = source.open_entry(entry)?;
             loop {
-                let count = stream.read(&mut buffer)?;
+                let count = stream.fill(&mut buffer)?;
                 if count == 0 {
                     break;
                 }

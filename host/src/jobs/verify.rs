@@ -1,10 +1,13 @@
 //! Verifying backups: every byte read, every digest compared.
 
+use std::sync::{Arc, Mutex};
+
 use backstay_engine_api::BackupKind;
 
 use super::{Host, Observer};
-use crate::error::{Error, Result};
-use crate::pipeline::{BackupSource, Depth};
+use crate::error::Result;
+use crate::pipeline::{self, BackupSource, ProblemKind, VerifyOptions};
+use crate::repository::index::Index;
 use crate::repository::{Manifest, Unfinished};
 use crate::worker::protocol::Progress;
 
@@ -90,29 +93,33 @@ impl Host {
         if let Err(error) = self.repository.chain(cluster, &record.id) {
             verdict.problems.push(error.to_string());
         }
-        let entries = match self.repository.index(cluster, manifest) {
-            Ok(entries) => entries,
+        let index = match self.repository.read_index(manifest) {
+            Ok(index) => index,
             Err(error) => {
                 verdict.problems.push(error.to_string());
                 return Ok(verdict);
             }
         };
-        let source = self.source(cluster, &record.id, entries)?;
-        let all: Vec<_> = source.entries().iter().collect();
-        verdict.objects = all.len() as u64;
+        let source = self.source(cluster, &record.id, index)?;
+        verdict.objects = source.index().len() as u64;
         verdict.bytes = record.stored_bytes;
-        let observer = std::sync::Mutex::new((observer, Progress { total_bytes: Some(record.stored_bytes), ..Progress::default() }));
-        let checked = source.verify(&all, Depth::Contents, self.threads(None), &|bytes| {
+        let progress = Progress { total_bytes: Some(record.stored_bytes), ..Progress::default() };
+        let observer = Mutex::new((observer, progress));
+        let options = VerifyOptions { threads: self.threads(None), deep: true };
+        let checked = pipeline::verify(&source, None, options, &|bytes| {
             if let Ok(mut guard) = observer.lock() {
                 let (observer, progress) = &mut *guard;
                 progress.bytes += bytes;
                 observer.progress(progress);
             }
         });
-        if let Err(problems) = checked {
-            verdict.problems.extend(problems.iter().map(ToString::to_string));
+        for problem in checked.err().unwrap_or_default() {
+            // A file too many harms nothing.
+            match problem.kind {
+                ProblemKind::Leftover => verdict.leftovers.push(problem.file),
+                _ => verdict.problems.push(problem.to_string()),
+            }
         }
-        verdict.leftovers = source.leftovers()?;
         Ok(verdict)
     }
 
@@ -121,10 +128,11 @@ impl Host {
         &self,
         cluster: &str,
         id: &str,
-        entries: Vec<crate::repository::index::IndexEntry>,
+        index: Index,
     ) -> Result<BackupSource> {
         let base = self.repository.paths(cluster, id)?.directory;
-        BackupSource::open(self.repository.object_store().clone(), base, self.runtime.handle().clone(), entries)
+        let store = self.repository.object_store().clone();
+        Ok(BackupSource::open(store, base, self.runtime.handle().clone(), Arc::new(index)))
     }
 
     /// Deletes what killed jobs left in a cluster's directory.
@@ -133,6 +141,6 @@ impl Host {
     /// It could not be deleted.
     pub fn clear_leftovers(&self, cluster: &str) -> Result<Vec<String>> {
         let cleared = self.repository.clear_leftovers(cluster)?;
-        Ok(cleared.into_iter().map(|unfinished| unfinished.id).collect::<Vec<_>>()).map_err(|error: Error| error)
+        Ok(cleared.unfinished.into_iter().map(|unfinished| unfinished.id).collect())
     }
 }

@@ -3,9 +3,11 @@
 use std::num::NonZeroU64;
 
 use backstay_engine_api::{EngineError, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 /// How objects are compressed that an engine does not want stored as they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Compression {
     /// Frames of zstd.
     #[default]
@@ -15,7 +17,8 @@ pub enum Compression {
 }
 
 /// Whether small objects share files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bundling {
     /// From the start when many objects are announced, else when there are many small files.
     #[default]
@@ -27,7 +30,7 @@ pub enum Bundling {
 }
 
 /// How a backup is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkOptions {
     /// How it is compressed.
     pub compression: Compression,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::index::Index;
 use super::layout::{BackupPaths, MANIFEST, MANIFEST_DIGEST};
 use super::store::Store;
 use super::{Repository, layout};
@@ -172,6 +173,14 @@ impl Repository {
     /// It is damaged ([`ErrorKind::Damaged`]), of a newer format ([`ErrorKind::Refused`]), or can not be read.
     pub fn manifest(&self, cluster: &str, id: &str) -> Result<Option<Manifest>> {
         self.wait(self.store.manifest(cluster, id))
+    }
+
+    /// A backup's index of objects.
+    ///
+    /// # Errors
+    /// It is missing or damaged ([`ErrorKind::Damaged`]), or can not be read.
+    pub fn read_index(&self, manifest: &Manifest) -> Result<Index> {
+        Index::read(self.index_bytes(manifest)?.as_slice()).map_err(|error| error.advise(ADVICE))
     }
 
     /// The bytes of a backup's index of objects, as they are stored and as the manifest says that they are.

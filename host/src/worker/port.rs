@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use abi_stable::std_types::{RSlice, RSliceMut, RVec};
@@ -29,9 +29,9 @@ pub(super) struct Shared {
     questions: Mutex<Questions>,
     guarded: Mutex<BTreeSet<String>>,
     progress: Mutex<(Progress, Instant)>,
-    sink: Option<BackupSink>,
+    sink: RwLock<Option<BackupSink>>,
     sources: Sources,
-    read_failures: Mutex<HashMap<u64, EngineError>>,
+    failures: Mutex<HashMap<u64, EngineError>>,
     next_reader: AtomicU64,
 }
 
@@ -52,9 +52,9 @@ impl Shared {
             questions: Mutex::default(),
             guarded: Mutex::default(),
             progress: Mutex::new((Progress::default(), Instant::now())),
-            sink,
+            sink: RwLock::new(sink),
             sources,
-            read_failures: Mutex::default(),
+            failures: Mutex::default(),
             next_reader: AtomicU64::new(READ_HANDLES),
         }
     }
@@ -80,8 +80,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn sink(&self) -> Option<&BackupSink> {
-        self.sink.as_ref()
+    /// Takes the sink out, to be closed. What the engine writes from then on is refused.
+    pub(super) fn take_sink(&self) -> Option<BackupSink> {
+        self.sink.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn sources(&self) -> &Sources {
@@ -128,19 +129,22 @@ impl Shared {
     fn handle(&self, request: Request) -> Answer {
         match request {
             Request::Create { name, attributes, storage } => Answer::from_result(
-                self.writable().and_then(|sink| sink.create(&name, attributes, storage)).map(|object| Handle { object }),
+                self.with_sink(|sink| sink.create(&name, attributes, storage)).map(|object| Handle { object }),
             ),
             Request::Finish { object } => {
-                let written = self.writable().and_then(|sink| sink.finish(object));
+                let written = self.with_sink(|sink| sink.finish(object));
                 self.count(0);
                 Answer::from_result(written)
             }
             Request::Drop { object } if object >= READ_HANDLES => {
                 self.sources.close(object);
-                locked(&self.read_failures).remove(&object);
+                locked(&self.failures).remove(&object);
                 Answer::from_result(Ok(()))
             }
-            Request::Drop { object } => Answer::from_result(self.writable().map(|sink| sink.discard(object))),
+            Request::Drop { object } => {
+                locked(&self.failures).remove(&object);
+                Answer::from_result(self.with_sink(|sink| sink.discard(object)))
+            }
             Request::Failure { object } => Answer::Error(self.failure(object)),
             Request::Objects { source, after, limit } => {
                 Answer::from_result(self.sources.page(source, after.as_deref(), limit))
@@ -162,8 +166,9 @@ impl Shared {
                 Answer::from_result(Ok(()))
             }
             Request::Progress { doing, total_bytes, total_objects } => {
-                if let (Some(total), Some(sink)) = (total_objects, &self.sink) {
-                    sink.expect(total);
+                if let Some(total) = total_objects {
+                    // Without a sink there is nothing to prepare.
+                    let _ = self.with_sink(|sink| Ok(sink.expect(total)));
                 }
                 self.progress(true, |progress| {
                     progress.doing = doing.or(progress.doing.take());
@@ -181,26 +186,25 @@ impl Shared {
         }
     }
 
-    fn writable(&self) -> Result<&BackupSink, EngineError> {
-        self.sink.as_ref().ok_or_else(|| EngineError::unsupported("writing objects in this operation"))
+    fn with_sink<T>(&self, run: impl FnOnce(&BackupSink) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        match &*self.sink.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(sink) => run(sink),
+            None => Err(EngineError::unsupported("writing objects in this operation, or after its end")),
+        }
     }
 
     fn failure(&self, object: u64) -> EngineError {
-        let known = if object >= READ_HANDLES {
-            locked(&self.read_failures).get(&object).cloned()
-        } else {
-            self.sink.as_ref().and_then(|sink| sink.failure(object))
-        };
+        let known = locked(&self.failures).get(&object).cloned();
         known.unwrap_or_else(|| EngineError::other("there is no such object, or it has not failed"))
     }
 
     /// Brings the counters of the progress up to date.
     fn count(&self, read: u64) {
-        let written = self.sink.as_ref().map(BackupSink::counters);
+        let written = self.with_sink(|sink| Ok(sink.counters())).ok();
         self.progress(false, |progress| {
             progress.bytes += read;
             if let Some(counters) = written {
-                progress.bytes = counters.bytes;
+                progress.bytes = counters.plain_bytes;
                 progress.objects = counters.objects;
             }
         });
@@ -226,12 +230,15 @@ impl HostApi for Port {
     }
 
     fn write(&self, object: u64, bytes: RSlice<'_, u8>) -> u32 {
-        guarded(1, || {
-            let done = self.0.sink.as_ref().is_some_and(|sink| sink.write(object, bytes.as_slice()).is_ok());
-            if done {
+        guarded(1, || match self.0.with_sink(|sink| sink.write(object, bytes.as_slice())) {
+            Ok(()) => {
                 self.0.count(0);
+                0
             }
-            u32::from(!done)
+            Err(error) => {
+                locked(&self.0.failures).insert(object, error);
+                1
+            }
         })
     }
 
@@ -242,7 +249,7 @@ impl HostApi for Port {
                 count as i64
             }
             Err(error) => {
-                locked(&self.0.read_failures).insert(object, error);
+                locked(&self.0.failures).insert(object, error);
                 -1
             }
         })

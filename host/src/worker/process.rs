@@ -93,10 +93,10 @@ impl Prepared {
             .build()
             .map_err(|error| EngineError::other("can not start the worker's runtime").because(&error))?;
         let Assignment { plugin, call, repository, sink, sources, threads } = assignment;
-        let repository = Repository::open(&repository, runtime.handle().clone())?;
+        let repository = Repository::open(&repository, runtime.handle())?;
         let sink = sink.map(|spec| open_sink(&repository, &runtime, spec)).transpose()?;
         let sources = sources.into_iter().map(|spec| open_source(&repository, &runtime, spec)).collect::<Result<_, _>>()?;
-        let engine = plugin::load(&plugin.path, &plugin.digest, &plugin.name)?;
+        let engine = plugin::load(&plugin.path, &plugin.name, Some(&plugin.digest))?;
         Ok(Self {
             shared: Arc::new(Shared::new(line, sink, Sources::new(sources))),
             engine: Arc::new(engine),
@@ -113,14 +113,14 @@ impl Prepared {
         }
         self.shared.report(&Report::Started);
         let answer = self.engine.call(&self.call, self.port());
-        let index = match (&answer, self.shared.sink()) {
+        // Without a sink there is no index; a sink that is dropped unclosed takes back what is on its way.
+        match (&answer, self.shared.take_sink()) {
             (Answer::Ok(_), Some(sink)) => match sink.close() {
-                Ok(index) => Some(index),
-                Err(error) => return (Answer::Error(error), None),
+                Ok(index) => (answer, Some(index)),
+                Err(error) => (Answer::Error(error), None),
             },
-            _ => None,
-        };
-        (answer, index)
+            _ => (answer, None),
+        }
     }
 
     fn verify(&self) -> Result<(), EngineError> {
@@ -184,7 +184,7 @@ fn orphaned(
         thread::sleep(Duration::from_millis(20));
     }
     let sessions = shared.guarded();
-    if engine.manifest().has(Operation::Clean) && !sessions.is_empty() {
+    if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
         let killed = job.id.clone();
         // Nobody is left to tell of an error; the next job cleans up again, by what the lock has on record.
         let _ = engine.call(&Call::Clean { job, server, killed, sessions }, port);
@@ -216,8 +216,8 @@ fn open_sink(
     runtime: &tokio::runtime::Runtime,
     spec: SinkSpec,
 ) -> Result<BackupSink, EngineError> {
-    let base = repository.backup_path(&spec.cluster, &spec.id)?;
-    Ok(BackupSink::new(repository.store(), base, runtime.handle().clone(), spec.options))
+    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
+    BackupSink::new(repository.object_store().clone(), base, runtime.handle().clone(), spec.options)
 }
 
 fn open_source(
@@ -225,7 +225,8 @@ fn open_source(
     runtime: &tokio::runtime::Runtime,
     spec: SourceSpec,
 ) -> Result<OpenBackup, EngineError> {
-    let entries = repository.index(&spec.cluster, &spec.id)?;
-    let base = repository.backup_path(&spec.cluster, &spec.id)?;
-    Ok(OpenBackup::new(spec.id, BackupSource::open(repository.store(), base, runtime.handle().clone(), entries)?))
+    let index = repository.read_index(&repository.backup(&spec.cluster, &spec.id)?)?;
+    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
+    let store = repository.object_store().clone();
+    Ok(OpenBackup::new(spec.id, BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index))))
 }

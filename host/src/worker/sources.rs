@@ -1,13 +1,16 @@
 //! The backups that a job reads: each object is verified as a whole before the engine sees its first byte.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backstay_engine_api::wire::ObjectPage;
-use backstay_engine_api::{EngineError, ErrorKind, ObjectInfo, Selection};
+use backstay_engine_api::{EngineError, ErrorKind, Selection};
 
-use crate::pipeline::{BackupSource, ObjectStream, Problem};
+use crate::pipeline::{self, BackupSource, ObjectStream, Problem, VerifyOptions};
 use crate::repository::index::IndexEntry;
+
+/// How many damaged places an error names.
+const NAMED: usize = 10;
 
 /// The backups of a call, in its order, and what is open of them.
 #[derive(Default)]
@@ -20,12 +23,37 @@ pub(super) struct Sources {
 pub(super) struct OpenBackup {
     id: String,
     source: BackupSource,
-    verified: Mutex<HashSet<String>>,
+    verified: Mutex<Verified>,
+}
+
+/// Which objects are known to be sound.
+#[derive(Default)]
+struct Verified {
+    /// All that this selection may need.
+    selection: Option<Selection>,
+    /// And these.
+    names: HashSet<String>,
 }
 
 impl OpenBackup {
     pub(super) fn new(id: String, source: BackupSource) -> Self {
         Self { id, source, verified: Mutex::default() }
+    }
+
+    fn verify(
+        &self,
+        select: &dyn Fn(&IndexEntry) -> bool,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), EngineError> {
+        let options = VerifyOptions { threads, deep: false };
+        pipeline::verify(&self.source, Some(select), options, progress).map_err(|problems| damaged(&self.id, &problems))
+    }
+
+    fn is_verified(&self, entry: &IndexEntry) -> bool {
+        let verified = locked(&self.verified);
+        verified.selection.as_ref().is_some_and(|selection| may_need(selection, entry))
+            || verified.names.contains(&entry.name)
     }
 }
 
@@ -35,7 +63,7 @@ impl Sources {
     }
 
     /// Verifies every object that a selection may need: the tables that it selects, and all that belongs to no table.
-    /// `progress` is told of bytes as they are read.
+    /// `progress` is told of stored bytes as they are read.
     pub(super) fn verify(
         &self,
         selection: &Selection,
@@ -43,31 +71,27 @@ impl Sources {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), EngineError> {
         for backup in &self.backups {
-            let needed: Vec<&IndexEntry> =
-                backup.source.entries().iter().filter(|entry| may_need(selection, entry)).collect();
-            backup.source.verify(&needed, threads, progress).map_err(|problems| damaged(&backup.id, &problems))?;
-            locked(&backup.verified).extend(needed.into_iter().map(|entry| entry.name.clone()));
+            backup.verify(&|entry| may_need(selection, entry), threads, progress)?;
+            locked(&backup.verified).selection = Some(selection.clone());
         }
         Ok(())
     }
 
     pub(super) fn page(&self, source: usize, after: Option<&str>, limit: usize) -> Result<ObjectPage, EngineError> {
-        let entries = self.backup(source)?.source.entries();
-        let from = after.map_or(0, |after| entries.partition_point(|entry| entry.name.as_bytes() <= after.as_bytes()));
-        let page: Vec<ObjectInfo> = entries[from..].iter().take(limit.max(1)).map(IndexEntry::info).collect();
-        Ok(ObjectPage { more: from + page.len() < entries.len(), objects: page })
+        Ok(self.backup(source)?.source.objects_page(after, limit.max(1)))
     }
 
     pub(super) fn open(&self, handle: u64, source: usize, name: &str) -> Result<(), EngineError> {
         let backup = self.backup(source)?;
-        let entry = backup.source.entry(name).ok_or_else(|| {
-            EngineError::other(format!("backup {} has no object `{name}`", backup.id))
-        })?;
-        if !locked(&backup.verified).contains(name) {
-            backup.source.verify(&[entry], 1, &|_| {}).map_err(|problems| damaged(&backup.id, &problems))?;
-            locked(&backup.verified).insert(name.to_owned());
+        let entry = backup
+            .source
+            .entry(name)
+            .ok_or_else(|| EngineError::other(format!("backup {} has no object {name:?}", backup.id)))?;
+        if !backup.is_verified(&entry) {
+            backup.verify(&|other| other.name == name, 1, &|_| {})?;
+            locked(&backup.verified).names.insert(name.to_owned());
         }
-        let stream = backup.source.open(name)?;
+        let stream = backup.source.open_entry(entry)?;
         locked(&self.readers).insert(handle, Arc::new(Mutex::new(stream)));
         Ok(())
     }
@@ -76,7 +100,7 @@ impl Sources {
         // The table of readers is not kept locked while one of them reads.
         let reader = locked(&self.readers).get(&handle).cloned();
         match reader {
-            Some(reader) => locked(&reader).read(buffer),
+            Some(reader) => locked(&reader).fill(buffer),
             None => Err(EngineError::other("there is no such object open")),
         }
     }
@@ -93,7 +117,7 @@ impl Sources {
 }
 
 /// Whether a restore of that selection may read an object.
-pub fn may_need(selection: &Selection, entry: &IndexEntry) -> bool {
+fn may_need(selection: &Selection, entry: &IndexEntry) -> bool {
     match (&entry.attributes.schema, &entry.attributes.table) {
         (Some(schema), Some(table)) => selection.selects(schema, table),
         _ => true,
@@ -102,7 +126,6 @@ pub fn may_need(selection: &Selection, entry: &IndexEntry) -> bool {
 
 /// The error of a backup that must not be restored.
 fn damaged(id: &str, problems: &[Problem]) -> EngineError {
-    const NAMED: usize = 10;
     let mut error = EngineError::new(
         ErrorKind::Damaged,
         format!("backup {id} is damaged in {} place(s); nothing of it was restored", problems.len()),
@@ -117,6 +140,6 @@ fn damaged(id: &str, problems: &[Problem]) -> EngineError {
     error
 }
 
-fn locked<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

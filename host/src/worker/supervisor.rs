@@ -191,7 +191,8 @@ impl Session<'_> {
     fn answer(&mut self, report: Report) {
         match report {
             Report::Ask { question, what } => {
-                let answer = Answer::from_result(self.note(what));
+                // It blocks on the repository; this runtime has other threads.
+                let answer = Answer::from_result(tokio::task::block_in_place(|| self.note(what)));
                 let _ = self.orders.send(Order::Reply { question, answer });
             }
             Report::Log { level, text } => log(&self.engine, level, &text),
