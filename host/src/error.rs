@@ -5,6 +5,9 @@
 
 pub use backstay_engine_api::{EngineError as Error, ErrorKind};
 
+use crate::config::{ConfigError, ServerError};
+use crate::plugin::PluginError;
+
 /// A result with the host's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,6 +37,25 @@ impl ExitCode {
             ErrorKind::Cancelled => Self::Interrupted,
             _ => Self::Failed,
         }
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorKind::Usage, error.to_string())
+    }
+}
+
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        Self::new(ErrorKind::Usage, error.to_string())
+    }
+}
+
+impl From<PluginError> for Error {
+    fn from(error: PluginError) -> Self {
+        let kind = if error.refused() { ErrorKind::Refused } else { ErrorKind::Usage };
+        Self::new(kind, error.to_string())
     }
 }
 

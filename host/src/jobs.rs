@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::{Inspected, Plugins};
+use crate::plugin::{Discovery, Inspected};
 use crate::repository::Repository;
 use crate::worker::protocol::{Assignment, PluginFile, Progress};
 use crate::worker::supervisor::{self, Ended, Interrupt, Limits, Watcher};
@@ -33,7 +33,7 @@ pub struct Host {
     /// The repository, open.
     pub repository: Repository,
     /// The plug-ins that were found.
-    pub plugins: Plugins,
+    pub plugins: Discovery,
     /// Where futures run.
     pub runtime: Runtime,
     /// The operator's interrupts.
@@ -87,7 +87,7 @@ impl Host {
 
 /// A library file for a worker.
 fn plugin_file(plugin: &Inspected) -> PluginFile {
-    PluginFile { path: plugin.path.clone(), digest: plugin.digest.clone(), name: plugin.manifest.name.clone() }
+    PluginFile { path: plugin.path.clone(), digest: plugin.sha256.clone(), name: plugin.manifest.name.clone() }
 }
 
 fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: usize) -> JobSpec {

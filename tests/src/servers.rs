@@ -213,8 +213,10 @@ fn template(kind: Kind) -> PathBuf {
         let making = tempfile::Builder::new().prefix("making-").tempdir_in(&folder).expect("a folder for the template");
         let new = making.path().join("data");
         let program = Program::inspect(&installed.mysqld).expect("the server's program");
-        let arguments: Vec<String> =
-            installed.arguments.iter().cloned().chain(kind.arguments().map(str::to_owned)).collect();
+        // The size of the log is fixed when the server is made; the rest is said at each start.
+        let log = kind.arguments().filter(|argument| argument.starts_with("--innodb-") && argument.contains("-log-"));
+        let log = log.filter(|argument| !argument.contains("flush")).map(str::to_owned);
+        let arguments: Vec<String> = installed.arguments.iter().cloned().chain(log).collect();
         initialise(&program, &new, &arguments).unwrap_or_else(|error| panic!("{error}"));
         fs::rename(new, &data).expect("the template's place");
     }

@@ -9,7 +9,7 @@ use super::progress::Display;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::Host;
-use crate::plugin::Plugins;
+use crate::plugin::{Discovery, SearchPath};
 use crate::repository::Repository;
 use crate::worker::supervisor::Interrupt;
 
@@ -39,8 +39,9 @@ impl Context {
     }
 
     /// The plug-ins of a configuration; without one, those of the usual places.
-    pub(super) fn plugins(&self, config: Option<&Config>) -> Result<Plugins> {
-        Plugins::discover(config.map_or(&[], |config| config.plugins.path.as_slice()))
+    pub(super) fn plugins(&self, config: Option<&Config>) -> Result<Discovery> {
+        let configured = config.map_or(&[][..], |config| &config.plugins.path);
+        Ok(SearchPath::new(configured).discover()?)
     }
 
     /// All that a job works with. From here on, Ctrl-C stops the job and not the process.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::output::{self, size};
 use crate::error::{ExitCode, Result};
-use crate::plugin::{self, Found, Inspected};
+use crate::plugin::{self, Discovery, Found, Inspected};
 
 /// What engines there are. None of their code is run.
 #[derive(Debug, Subcommand)]
@@ -36,10 +36,10 @@ fn list(context: &Context) -> Result<ExitCode> {
     let config = context.config().ok();
     let plugins = context.plugins(config.as_ref())?;
     if context.json() {
-        let found: Vec<_> = plugins.found().iter().map(as_json).collect();
-        output::print_json(&json!({ "engines": found, "path": plugins.directories() }))?;
+        let found: Vec<_> = plugins.found.iter().map(as_json).collect();
+        output::print_json(&json!({ "engines": found, "path": plugins.directories }))?;
     } else {
-        output::print(&as_text(plugins.found(), plugins.directories()))?;
+        output::print(&as_text(&plugins))?;
     }
     Ok(ExitCode::Done)
 }
@@ -63,25 +63,29 @@ fn inspect(context: &Context, engine: &Path) -> Result<ExitCode> {
 fn as_json(found: &Found) -> serde_json::Value {
     match &found.result {
         Ok(inspected) => describe(inspected),
-        Err(error) => json!({ "path": found.path, "error": error }),
+        Err(error) => json!({ "path": found.path, "error": error.to_string() }),
     }
 }
 
 fn describe(inspected: &Inspected) -> serde_json::Value {
     let mut described = json!(inspected.manifest);
     // The schema is text in the manifest; here it is read by programs.
-    described["options_schema"] = inspected.options_schema();
+    described["options_schema"] = inspected.options_schema.clone();
     described["path"] = json!(inspected.path);
-    described["digest"] = json!(inspected.digest);
+    described["sha256"] = json!(inspected.sha256);
     described["size"] = json!(inspected.size);
     described
 }
 
-fn as_text(found: &[Found], directories: &[PathBuf]) -> String {
+fn as_text(plugins: &Discovery) -> String {
     let mut rows = vec![["ENGINE", "VERSION", "KIND", "FOR", "SUMMARY"].map(str::to_owned).to_vec()];
     let mut below = String::new();
-    for found in found {
+    for found in &plugins.found {
         match &found.result {
+            Ok(inspected) if found.shadowed_by.is_some() => {
+                let by = found.shadowed_by.as_deref().unwrap_or(&inspected.path).display();
+                below.push_str(&format!("not used: {}: {by} comes first\n", inspected.path.display()));
+            }
             Ok(inspected) => {
                 let manifest = &inspected.manifest;
                 rows.push(vec![
@@ -96,7 +100,7 @@ fn as_text(found: &[Found], directories: &[PathBuf]) -> String {
         }
     }
     if rows.len() == 1 {
-        let looked: Vec<String> = directories.iter().map(|directory| directory.display().to_string()).collect();
+        let looked: Vec<String> = plugins.directories.iter().map(|directory| directory.display().to_string()).collect();
         return format!("no engines in {}\n{below}", looked.join(", "));
     }
     output::table(&rows) + &below
@@ -117,13 +121,13 @@ fn details(inspected: &Inspected) -> String {
         ("tables", if manifest.selects_tables { "restores single tables" } else { "restores as a whole" }.to_owned()),
         ("contract", manifest.contract.clone()),
         ("file", format!("{}, {}", inspected.path.display(), size(inspected.size))),
-        ("sha256", inspected.digest.clone()),
+        ("sha256", inspected.sha256.clone()),
     ];
     let mut text = String::new();
     for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
         text.push_str(&format!("{name:<12} {value}\n"));
     }
-    let schema = inspected.options_schema();
+    let schema = inspected.options_schema.clone();
     let Some(options) = schema["properties"].as_object().filter(|options| !options.is_empty()) else {
         return text + "options      none\n";
     };

@@ -56,8 +56,10 @@ impl Init {
     }
 
     fn write(&self, path: &Path) -> Result<()> {
-        let url = repository_url(&self.repository)?;
-        let text = template(&Template { repository: &url, cluster: &self.cluster, server: &self.server });
+        let repository = directory(&self.repository)?;
+        let values =
+            Template { repository: &repository, cluster: &self.cluster, server: &self.server, ..Template::default() };
+        let text = template(&values);
         // What is written must be read: a name or a URL that is wrong is found here.
         Config::parse(path, &text)?;
         let failed = |error: std::io::Error| {
@@ -68,13 +70,12 @@ impl Init {
     }
 }
 
-/// A directory as a URL.
-fn repository_url(given: &str) -> Result<String> {
-    if given.contains("://") {
-        return Ok(given.to_owned());
+/// The directory that a path or a file:// URL names.
+fn directory(given: &str) -> Result<PathBuf> {
+    if !given.contains("://") {
+        return Ok(std::path::absolute(given)?);
     }
-    let absolute = std::path::absolute(given).map_err(Error::from)?;
-    url::Url::from_directory_path(&absolute)
-        .map(|url| url.as_str().trim_end_matches('/').to_owned())
-        .map_err(|()| Error::new(ErrorKind::Usage, format!("{} is no directory's path", absolute.display())))
+    url::Url::parse(given).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok()).ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("{given} names no directory")).advise("write a path, or file:///PATH")
+    })
 }

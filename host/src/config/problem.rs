@@ -145,7 +145,7 @@ impl<'a> Problems<'a> {
             .text
             .floor_char_boundary(span.end)
             .clamp(start, line_start + line.len().max(start - line_start));
-        let shown = redact_line(&line.replace('\t', " "));
+        let shown = redact_line(&line.replace('\t', " ").replace(char::is_control, "\u{fffd}"));
         let column = self.text[line_start..start].chars().count() + 1;
         let width = self.text[start..end].chars().count();
         let problem = Problem {

@@ -63,7 +63,7 @@ impl Host {
     pub fn backup(&self, request: &Request, observer: &mut dyn Observer) -> Result<Taken> {
         let operation = if request.parent.is_some() { Operation::IncrementalBackup } else { Operation::FullBackup };
         let plugin = self.engine(&request.engine, operation)?;
-        options::check(&plugin.manifest, &request.options)?;
+        options::check(plugin, &request.options)?;
         let cluster = self.config.cluster(&request.cluster)?;
         let parent = request.parent.as_ref().map(|name| self.parent(&request.cluster, name)).transpose()?;
 
@@ -217,7 +217,7 @@ impl Making<'_> {
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 vendor: manifest.vendor.clone(),
-                digest: self.plugin.digest.clone(),
+                digest: self.plugin.sha256.clone(),
             },
             kind: if self.parent.is_some() { BackupKind::Incremental } else { BackupKind::Full },
             parent: self.parent.as_ref().map(|parent| parent.id.clone()),

@@ -59,7 +59,7 @@ impl Host {
             error.detail(format!("it is needed because backup {} was made with it", wanted.record.id))
         })?;
         check_target(plugin, request)?;
-        options::check(&plugin.manifest, &request.options)?;
+        options::check(plugin, &request.options)?;
 
         let id = new_backup_id(Timestamp::now(), BackupKind::Full, engine).replace("-full-", "-restore-");
         let scratch = scratch(&id)?;
