@@ -51,7 +51,7 @@ pub fn template(values: &Template<'_>) -> String {
     format!(
         r#"# Backstay's configuration. Relative paths are relative to this file's directory.
 
-# Where backups are kept. An empty or missing directory becomes a repository with the first backup.
+# Where backups are kept. `backstay init` makes it.
 [repository]
 url = {url}
 # compression = "zstd"      # or "none"

@@ -57,7 +57,7 @@ fn take_over_stdin() -> io::Result<UnixStream> {
 
 fn run(line: UnixStream) -> io::Result<()> {
     let mut incoming = line.try_clone()?;
-    let Some(Order::Assign(assignment)) = frame::read(&mut incoming)? else {
+    let Ok(Some(Order::Assign(assignment))) = frame::read(&mut incoming) else {
         return Err(io::Error::other("started by hand; it is a part of `backstay` and is given its job by it"));
     };
     let mut outgoing = line.try_clone()?;
