@@ -31,6 +31,8 @@ pub use template::{Template, template};
 pub use value::{check_name, parse_duration};
 pub use workflow::Workflow;
 
+pub(crate) use value::suggest;
+
 use problem::Problems;
 use section::Section;
 

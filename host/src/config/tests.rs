@@ -493,13 +493,13 @@ fn duplicates_and_what_is_no_toml() {
     "#);
     assert_snapshot!(errors("\u{7f}ELF\u{1}\u{2}"), @r#"
     backstay.toml:1:1: no TOML: invalid unquoted key, expected letters, numbers, `-`, `_`
-     1 | ELF
+     1 | �ELF��
        | ^
     backstay.toml:1:5: no TOML: invalid unquoted key, expected letters, numbers, `-`, `_`
-     1 | ELF
+     1 | �ELF��
        |     ^^
     backstay.toml:1:7: no TOML: key with no value, expected `=`
-     1 | ELF
+     1 | �ELF��
        |       ^
     "#);
 }
