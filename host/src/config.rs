@@ -1,6 +1,6 @@
 //! `backstay.toml`: where backups are kept, which servers there are, and which backups are taken of them.
 //!
-//! The file is read into spanned TOML and walked by hand ([`section`]), because the usual derive stops at the first
+//! The file is read into spanned TOML and walked by hand (`section`), because the usual derive stops at the first
 //! mistake and cannot say where a wrong reference stands. Here every mistake is found in one go, and each names its line.
 //!
 //! Relative paths are relative to the directory that the file is in. Passwords are never in the file: it names where they

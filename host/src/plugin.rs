@@ -1,7 +1,7 @@
 //! Plug-ins: engines in shared libraries.
 //!
-//! The way of an engine into a worker: [`discover`] lists the files of the plug-in path, [`inspect`] reads what a file says of
-//! itself without running any of it, and [`load`] runs it, from a sealed copy of exactly the bytes that were inspected.
+//! The way of an engine into a worker: [`discover`] lists the files of the plug-in path, [`inspect()`] reads what a file says of
+//! itself without running any of it, and [`load()`] runs it, from a sealed copy of exactly the bytes that were inspected.
 //! A loaded engine stays loaded until the process ends.
 
 pub mod discover;

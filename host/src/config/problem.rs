@@ -137,14 +137,17 @@ impl<'a> Problems<'a> {
 
     /// Adds a problem with the bytes at `span`.
     pub(super) fn add(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        let start = self.text.floor_char_boundary(span.start);
+        let boundary = |at: usize| {
+            (0..=at.min(self.text.len()))
+                .rev()
+                .find(|at| self.text.is_char_boundary(*at))
+        };
+        let start = boundary(span.start).unwrap_or(0);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
         let line = self.text[line_start..line_end].trim_end_matches('\r');
-        let end = self
-            .text
-            .floor_char_boundary(span.end)
-            .clamp(start, line_start + line.len().max(start - line_start));
+        let last = start.max(line_start + line.len());
+        let end = boundary(span.end).unwrap_or(0).clamp(start, last);
         let shown = redact_line(&line.replace('\t', " ").replace(char::is_control, "\u{fffd}"));
         let column = self.text[line_start..start].chars().count() + 1;
         let width = self.text[start..end].chars().count();

@@ -27,7 +27,7 @@ pub(crate) fn suggest<'n>(name: &str, names: impl Iterator<Item = &'n str> + Clo
         None => {
             let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
             match names.as_slice() {
-                [] => "there is none".to_owned(),
+                [] => "there is none at all".to_owned(),
                 [only] => format!("there is only {only}"),
                 all => format!("there are {}", all.join(", ")),
             }
