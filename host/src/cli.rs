@@ -74,7 +74,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors and go to standard output.
-            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Done
+            };
             let _ = error.print();
             return code;
         }
@@ -108,10 +112,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
 fn engine_options(given: &[String], base: serde_json::Map<String, serde_json::Value>) -> Result<serde_json::Value> {
     let mut options = base;
     for option in given {
-        let (key, value) = option.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-            Error::new(crate::error::ErrorKind::Usage, format!("`--option {option}` is no option"))
+        let (key, value) = option
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| {
+                Error::new(
+                    crate::error::ErrorKind::Usage,
+                    format!("`--option {option}` is no option"),
+                )
                 .advise("write `--option KEY=VALUE`")
-        })?;
+            })?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
         options.insert(key.to_owned(), value);
     }

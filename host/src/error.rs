@@ -54,7 +54,11 @@ impl From<ServerError> for Error {
 
 impl From<PluginError> for Error {
     fn from(error: PluginError) -> Self {
-        let kind = if error.refused() { ErrorKind::Refused } else { ErrorKind::Usage };
+        let kind = if error.refused() {
+            ErrorKind::Refused
+        } else {
+            ErrorKind::Usage
+        };
         Self::new(kind, error.to_string())
     }
 }

@@ -5,9 +5,9 @@
 
 pub mod backup;
 mod clean;
+pub mod export;
 mod member;
 mod options;
-pub mod export;
 pub mod restore;
 pub mod verify;
 
@@ -68,42 +68,76 @@ impl Host {
         }
         Err(Error::new(
             ErrorKind::Unsupported,
-            format!("engine `{name}` has no operation `{}`; it has {}", operation.name(), operations(&plugin.manifest)),
+            format!(
+                "engine `{name}` has no operation `{}`; it has {}",
+                operation.name(),
+                operations(&plugin.manifest)
+            ),
         )
         .advise("choose another engine; `backstay engines list` shows what each has"))
     }
 
     /// How many threads a job may keep busy.
     fn threads(&self, wanted: Option<usize>) -> usize {
-        wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+        wanted
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1)
     }
 
     /// Runs a worker to its end.
-    fn run_worker(&self, assignment: Assignment, deadline: Option<Duration>, watcher: &mut dyn Watcher) -> Result<Ended> {
-        let limits = Limits { deadline, interrupt: self.interrupt.clone() };
+    fn run_worker(
+        &self,
+        assignment: Assignment,
+        deadline: Option<Duration>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Ended> {
+        let limits = Limits {
+            deadline,
+            interrupt: self.interrupt.clone(),
+        };
         self.runtime.block_on(supervisor::run(assignment, limits, watcher))
     }
 }
 
 /// A library file for a worker.
 fn plugin_file(plugin: &Inspected) -> PluginFile {
-    PluginFile { path: plugin.path.clone(), digest: plugin.sha256.clone(), name: plugin.manifest.name.clone() }
+    PluginFile {
+        path: plugin.path.clone(),
+        digest: plugin.sha256.clone(),
+        name: plugin.manifest.name.clone(),
+    }
 }
 
 fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: usize) -> JobSpec {
-    JobSpec { id: id.to_owned(), cluster: cluster.to_owned(), options, scratch: scratch.to_owned(), threads }
+    JobSpec {
+        id: id.to_owned(),
+        cluster: cluster.to_owned(),
+        options,
+        scratch: scratch.to_owned(),
+        threads,
+    }
 }
 
 /// A directory of a job's own, for its owner only; gone when it is dropped.
 fn scratch(id: &str) -> Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(&format!("backstay-{id}-")).tempdir().map_err(|error| {
-        Error::new(ErrorKind::Io, format!("can not make a scratch directory in {}", std::env::temp_dir().display()))
+    tempfile::Builder::new()
+        .prefix(&format!("backstay-{id}-"))
+        .tempdir()
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Io,
+                format!("can not make a scratch directory in {}", std::env::temp_dir().display()),
+            )
             .because(&error)
             .advise("make room there, or set TMPDIR to another directory")
-    })
+        })
 }
 
 fn operations(manifest: &EngineManifest) -> String {
     let names: Vec<&str> = manifest.operations.iter().map(|operation| operation.name()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

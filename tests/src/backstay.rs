@@ -64,7 +64,10 @@ impl Backstay {
     /// # Panics
     /// It can not be made.
     pub fn new(dir: &Path, plugins: &[PathBuf], sections: &str) -> Self {
-        let new = Self { dir: dir.to_owned(), environment: Vec::new() };
+        let new = Self {
+            dir: dir.to_owned(),
+            environment: Vec::new(),
+        };
         fs::create_dir_all(dir).expect("the test's directory");
         new.configure(&new.repository(), plugins, sections);
         new.run(&["init"]).ok();
@@ -76,8 +79,10 @@ impl Backstay {
     /// # Panics
     /// It can not be written.
     pub fn configure(&self, repository: &Path, plugins: &[PathBuf], sections: &str) {
-        let path: Vec<String> =
-            plugins.iter().map(|dir| Value::from(dir.to_string_lossy().as_ref()).to_string()).collect();
+        let path: Vec<String> = plugins
+            .iter()
+            .map(|dir| Value::from(dir.to_string_lossy().as_ref()).to_string())
+            .collect();
         let text = format!(
             "[repository]\nurl = \"file://{}\"\n\n[plugins]\npath = [{}]\n\n{sections}",
             repository.display(),
@@ -114,7 +119,11 @@ impl Backstay {
     /// The program is not built.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let program = build_dir().join("backstay");
-        assert!(program.exists(), "{} is not built: run `cargo build --workspace`", program.display());
+        assert!(
+            program.exists(),
+            "{} is not built: run `cargo build --workspace`",
+            program.display()
+        );
         let mut command = Command::new(program);
         command
             .arg("--config")
@@ -160,8 +169,14 @@ impl Backstay {
     /// They can not be listed.
     pub fn ids(&self, cluster: &str) -> Vec<String> {
         let listed = self.run(&["list", "--cluster", cluster, "--json"]).ok().json();
-        let backups = listed["clusters"][cluster]["backups"].as_array().cloned().unwrap_or_default();
-        backups.iter().filter_map(|backup| backup["id"].as_str().map(str::to_owned)).collect()
+        let backups = listed["clusters"][cluster]["backups"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        backups
+            .iter()
+            .filter_map(|backup| backup["id"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// Every file of the repository, with its size in bytes, by its path from there.

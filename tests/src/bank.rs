@@ -29,7 +29,8 @@ pub fn create(conn: &mut Conn) {
         conn.query_drop(statement).expect(statement);
     }
     let rows = (1..=ACCOUNTS).map(|id| (id, BALANCE));
-    conn.exec_batch("INSERT INTO bank.account VALUES (?, ?)", rows).expect("accounts");
+    conn.exec_batch("INSERT INTO bank.account VALUES (?, ?)", rows)
+        .expect("accounts");
 }
 
 /// The sum of all balances, and that of an undisturbed bank.
@@ -37,8 +38,9 @@ pub fn create(conn: &mut Conn) {
 /// # Panics
 /// The query fails.
 pub fn sums(conn: &mut Conn, schema: &str) -> (i64, i64) {
-    let sum: Option<Option<i64>> =
-        conn.query_first(format!("SELECT CAST(SUM(balance) AS SIGNED) FROM {schema}.account")).expect("the sum");
+    let sum: Option<Option<i64>> = conn
+        .query_first(format!("SELECT CAST(SUM(balance) AS SIGNED) FROM {schema}.account"))
+        .expect("the sum");
     (sum.flatten().unwrap_or(0), i64::from(ACCOUNTS) * BALANCE)
 }
 
@@ -121,8 +123,14 @@ fn transfer(conn: &mut Conn, random: &mut StdRng) -> mysql::Result<()> {
     let (source, target) = (random.random_range(1..=ACCOUNTS), random.random_range(1..=ACCOUNTS));
     let amount = random.random_range(1..=50_i64);
     let mut transaction = conn.start_transaction(TxOpts::default())?;
-    transaction.exec_drop("UPDATE bank.account SET balance = balance - ? WHERE id = ?", (amount, source))?;
-    transaction.exec_drop("UPDATE bank.account SET balance = balance + ? WHERE id = ?", (amount, target))?;
+    transaction.exec_drop(
+        "UPDATE bank.account SET balance = balance - ? WHERE id = ?",
+        (amount, source),
+    )?;
+    transaction.exec_drop(
+        "UPDATE bank.account SET balance = balance + ? WHERE id = ?",
+        (amount, target),
+    )?;
     transaction.exec_drop(
         "INSERT INTO bank.transfer (source, target, amount, note) VALUES (?, ?, ?, ?)",
         (source, target, amount, format!("{source} pays {target} {amount}")),

@@ -19,11 +19,19 @@ pub type Contents = BTreeMap<String, String>;
 pub fn contents(conn: &mut Conn, schemas: &[&str]) -> Contents {
     conn.query_drop("SET NAMES utf8mb4").expect("SET NAMES");
     let found: Vec<String> = conn
-        .query(format!("SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN {SYSTEM} ORDER BY 1"))
+        .query(format!(
+            "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN {SYSTEM} ORDER BY 1"
+        ))
         .expect("schemas");
     let mut contents = Contents::new();
-    for schema in found.iter().filter(|schema| schemas.is_empty() || schemas.contains(&schema.as_str())) {
-        contents.insert(format!("{schema} schema"), definition(conn, &format!("SHOW CREATE DATABASE {}", quote(schema)), 1));
+    for schema in found
+        .iter()
+        .filter(|schema| schemas.is_empty() || schemas.contains(&schema.as_str()))
+    {
+        contents.insert(
+            format!("{schema} schema"),
+            definition(conn, &format!("SHOW CREATE DATABASE {}", quote(schema)), 1),
+        );
         tables(conn, schema, &mut contents);
         routines(conn, schema, &mut contents);
     }
@@ -36,7 +44,9 @@ pub fn contents(conn: &mut Conn, schemas: &[&str]) -> Contents {
 /// A query fails.
 pub fn rows(conn: &mut Conn, schema: &str, table: &str) -> String {
     let mut rows: Vec<Vec<u8>> = Vec::new();
-    let result = conn.query_iter(format!("SELECT * FROM {}.{}", quote(schema), quote(table))).expect("rows");
+    let result = conn
+        .query_iter(format!("SELECT * FROM {}.{}", quote(schema), quote(table)))
+        .expect("rows");
     for row in result {
         rows.push(bytes(&row.expect("a row")));
     }
@@ -60,7 +70,12 @@ pub fn differences(left: &Contents, right: &Contents) -> Vec<String> {
             Some(_) => {}
         }
     }
-    all.extend(right.keys().filter(|name| !left.contains_key(*name)).map(|name| format!("{name}: missing on the left")));
+    all.extend(
+        right
+            .keys()
+            .filter(|name| !left.contains_key(*name))
+            .map(|name| format!("{name}: missing on the left")),
+    );
     all
 }
 
@@ -84,12 +99,17 @@ fn tables(conn: &mut Conn, schema: &str, contents: &mut Contents) {
             contents.insert(format!("{name} rows"), rows(conn, schema, &table));
         }
     }
-    let triggers: Vec<Row> = conn.query(format!("SHOW TRIGGERS FROM {}", quote(schema))).expect("triggers");
+    let triggers: Vec<Row> = conn
+        .query(format!("SHOW TRIGGERS FROM {}", quote(schema)))
+        .expect("triggers");
     for trigger in triggers {
         let name: String = trigger.get(0).expect("a trigger's name");
         let name = format!("{}.{}", quote(schema), quote(&name));
         // Columns: Trigger, sql_mode, SQL Original Statement, ….
-        contents.insert(format!("{name} trigger"), definition(conn, &format!("SHOW CREATE TRIGGER {name}"), 2));
+        contents.insert(
+            format!("{name} trigger"),
+            definition(conn, &format!("SHOW CREATE TRIGGER {name}"), 2),
+        );
     }
 }
 
@@ -109,12 +129,18 @@ fn routines(conn: &mut Conn, schema: &str, contents: &mut Contents) {
         contents.insert(format!("{name} {}", kind.to_lowercase()), format!("[{mode}] {body}"));
     }
     let events: Vec<String> = conn
-        .exec("SELECT event_name FROM information_schema.events WHERE event_schema = ? ORDER BY 1", (schema,))
+        .exec(
+            "SELECT event_name FROM information_schema.events WHERE event_schema = ? ORDER BY 1",
+            (schema,),
+        )
         .expect("events");
     for event in events {
         let name = format!("{}.{}", quote(schema), quote(&event));
         // Columns: Event, sql_mode, time_zone, Create Event, ….
-        contents.insert(format!("{name} event"), definition(conn, &format!("SHOW CREATE EVENT {name}"), 3));
+        contents.insert(
+            format!("{name} event"),
+            definition(conn, &format!("SHOW CREATE EVENT {name}"), 3),
+        );
     }
 }
 
@@ -128,7 +154,9 @@ fn definition(conn: &mut Conn, query: &str, column: usize) -> String {
 
 /// A table's definition without the counter for its next key, which a restore may set lower.
 fn without_counter(ddl: &str) -> String {
-    let Some(at) = ddl.find(" AUTO_INCREMENT=") else { return ddl.to_owned() };
+    let Some(at) = ddl.find(" AUTO_INCREMENT=") else {
+        return ddl.to_owned();
+    };
     let rest = ddl[at + 1..].find(' ').map_or("", |space| &ddl[at + 1 + space..]);
     format!("{}{rest}", &ddl[..at])
 }
@@ -155,7 +183,10 @@ mod tests {
 
     #[test]
     fn the_counter_is_left_out() {
-        assert_eq!(without_counter("a) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT"), "a) ENGINE=InnoDB DEFAULT");
+        assert_eq!(
+            without_counter("a) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT"),
+            "a) ENGINE=InnoDB DEFAULT"
+        );
         assert_eq!(without_counter("a) ENGINE=InnoDB AUTO_INCREMENT=7"), "a) ENGINE=InnoDB");
     }
 
@@ -165,7 +196,11 @@ mod tests {
         let right = Contents::from([("b".into(), "3".into()), ("c".into(), "4".into())]);
         assert_eq!(
             differences(&left, &right),
-            ["a: missing on the right", "b:\n  left  2\n  right 3", "c: missing on the left"]
+            [
+                "a: missing on the right",
+                "b:\n  left  2\n  right 3",
+                "c: missing on the left"
+            ]
         );
     }
 }

@@ -52,7 +52,10 @@ fn logs_up_to(source: &TestServer, last: &str) -> Vec<PathBuf> {
         })
         .collect();
     logs.sort();
-    assert!(logs.last().is_some_and(|log| log.ends_with(last)), "no {last} in {logs:?}");
+    assert!(
+        logs.last().is_some_and(|log| log.ends_with(last)),
+        "no {last} in {logs:?}"
+    );
     logs
 }
 
@@ -61,9 +64,14 @@ fn logs_up_to(source: &TestServer, last: &str) -> Vec<PathBuf> {
 /// # Panics
 /// There is none.
 pub fn binlog_position(positions: &serde_json::Value) -> (String, u64) {
-    let found = positions.as_array().into_iter().flatten().find(|position| position["kind"] == "binlog-file");
-    let value = found.and_then(|position| position["value"].as_str()).unwrap_or_else(|| panic!("{positions}"));
+    let found = positions
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|position| position["kind"] == "binlog-file");
+    let value = found
+        .and_then(|position| position["value"].as_str())
+        .unwrap_or_else(|| panic!("{positions}"));
     let (file, offset) = value.rsplit_once(':').expect("file:offset");
     (file.to_owned(), offset.parse().expect("an offset"))
 }
-

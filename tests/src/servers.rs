@@ -25,7 +25,12 @@ const COMMON: &[&str] = &[
     "--max-allowed-packet=256M",
     "--local-infile=1",
 ];
-const MYSQL: &[&str] = &["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--innodb-redo-log-capacity=8M", "--secure-file-priv="];
+const MYSQL: &[&str] = &[
+    "--gtid-mode=ON",
+    "--enforce-gtid-consistency=ON",
+    "--innodb-redo-log-capacity=8M",
+    "--secure-file-priv=",
+];
 const MARIADB: &[&str] = &["--innodb-log-file-size=8M", "--gtid-strict-mode=ON"];
 
 /// Both servers that everything is tested on.
@@ -86,8 +91,12 @@ pub struct Installed {
 pub fn installed(kind: Kind) -> Installed {
     let dir = std::env::var_os("BACKSTAY_SERVERS_DIR").map_or_else(|| target_dir().join("servers"), PathBuf::from);
     let path = dir.join("servers.json");
-    let text = fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; install the servers with: cargo xtask setup", path.display()));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; install the servers with: cargo xtask setup",
+            path.display()
+        )
+    });
     let mut servers: serde_json::Value = serde_json::from_str(&text).expect("servers.json");
     serde_json::from_value(servers[kind.name()].take())
         .unwrap_or_else(|_| panic!("{} is not installed; install it with: cargo xtask setup", kind.name()))
@@ -118,7 +127,10 @@ impl TestServer {
     /// # Panics
     /// It can not be started.
     pub fn start_with(kind: Kind, arguments: &[&str]) -> Self {
-        let dir = tempfile::Builder::new().prefix("backstay-test-").tempdir().expect("a directory for the server");
+        let dir = tempfile::Builder::new()
+            .prefix("backstay-test-")
+            .tempdir()
+            .expect("a directory for the server");
         let data = dir.path().join("data");
         copy(&template(kind), &data);
         let installed = installed(kind);
@@ -140,7 +152,11 @@ impl TestServer {
 
     /// Its URL for root over the socket.
     pub fn url(&self) -> String {
-        format!("{}://root@localhost/?socket={}", self.kind.name(), self.server.socket().display())
+        format!(
+            "{}://root@localhost/?socket={}",
+            self.kind.name(),
+            self.server.socket().display()
+        )
     }
 
     /// Its URL for an account over TCP.
@@ -148,7 +164,11 @@ impl TestServer {
     /// # Panics
     /// It does not listen there.
     pub fn tcp_url(&self, user: &str) -> String {
-        format!("{}://{user}@127.0.0.1:{}", self.kind.name(), self.server.port().expect("a port"))
+        format!(
+            "{}://{user}@127.0.0.1:{}",
+            self.kind.name(),
+            self.server.port().expect("a port")
+        )
     }
 
     /// A `[cluster.…]` section for it, with root over the socket.
@@ -179,7 +199,11 @@ impl TestServer {
             Kind::MySql => mysqls,
             Kind::MariaDb => mariadbs,
         });
-        assert!(path.exists(), "{} is missing; install it with: cargo xtask setup", path.display());
+        assert!(
+            path.exists(),
+            "{} is missing; install it with: cargo xtask setup",
+            path.display()
+        );
         path
     }
 
@@ -210,11 +234,16 @@ fn template(kind: Kind) -> PathBuf {
     let lock = File::create(folder.join(format!("{}.lock", kind.name()))).expect("a lock file");
     lock.lock().expect("the lock");
     if !data.exists() {
-        let making = tempfile::Builder::new().prefix("making-").tempdir_in(&folder).expect("a folder for the template");
+        let making = tempfile::Builder::new()
+            .prefix("making-")
+            .tempdir_in(&folder)
+            .expect("a folder for the template");
         let new = making.path().join("data");
         let program = Program::inspect(&installed.mysqld).expect("the server's program");
         // The size of the log is fixed when the server is made; the rest is said at each start.
-        let log = kind.arguments().filter(|argument| argument.starts_with("--innodb-") && argument.contains("-log-"));
+        let log = kind
+            .arguments()
+            .filter(|argument| argument.starts_with("--innodb-") && argument.contains("-log-"));
         let log = log.filter(|argument| !argument.contains("flush")).map(str::to_owned);
         let arguments: Vec<String> = installed.arguments.iter().cloned().chain(log).collect();
         initialise(&program, &new, &arguments).unwrap_or_else(|error| panic!("{error}"));
@@ -225,6 +254,14 @@ fn template(kind: Kind) -> PathBuf {
 
 fn copy(from: &Path, to: &Path) {
     // cp keeps holes and owners, and shares blocks where the file system can.
-    let status = Command::new("cp").args(["-a", "--reflink=auto", "--sparse=always"]).arg(from).arg(to).status();
-    assert!(status.expect("cp can be started").success(), "cp of {} failed", from.display());
+    let status = Command::new("cp")
+        .args(["-a", "--reflink=auto", "--sparse=always"])
+        .arg(from)
+        .arg(to)
+        .status();
+    assert!(
+        status.expect("cp can be started").success(),
+        "cp of {} failed",
+        from.display()
+    );
 }

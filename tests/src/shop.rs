@@ -55,7 +55,8 @@ pub const CLERKS_PASSWORD: &str = "it's \\ #1; \"secret\"";
 pub fn create(conn: &mut Conn) {
     conn.query_drop("SET NAMES utf8mb4").expect("SET NAMES");
     for statement in STATEMENTS.iter().chain(ACCOUNTS) {
-        conn.query_drop(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        conn.query_drop(statement)
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 

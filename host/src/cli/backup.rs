@@ -58,7 +58,9 @@ impl Backup {
                 output::print_json(&json!({ "empty": { "parent": parent, "positions": positions } }))?;
             }
             Taken::Empty { parent, .. } => {
-                output::print(&format!("nothing is new since {parent}: no backup was made, none is needed\n"))?;
+                output::print(&format!(
+                    "nothing is new since {parent}: no backup was made, none is needed\n"
+                ))?;
             }
         }
         Ok(ExitCode::Done)
@@ -75,7 +77,9 @@ impl Backup {
         let base = workflow.map(|workflow| workflow.options.clone()).unwrap_or_default();
         let defaults = SinkOptions::default();
         let sink = SinkOptions {
-            compression: workflow.and_then(|w| w.compression).unwrap_or(config.repository.compression),
+            compression: workflow
+                .and_then(|w| w.compression)
+                .unwrap_or(config.repository.compression),
             level: workflow.and_then(|w| w.level).unwrap_or(config.repository.level),
             bundling: workflow.and_then(|w| w.bundle).unwrap_or(config.repository.bundle),
             ..defaults
@@ -97,7 +101,10 @@ impl Backup {
         match (&self.cluster, workflow) {
             (Some(given), Some(workflow)) if *given != workflow.cluster => Err(Error::new(
                 ErrorKind::Usage,
-                format!("workflow `{}` is for cluster `{}`, not for `{given}`", workflow.name, workflow.cluster),
+                format!(
+                    "workflow `{}` is for cluster `{}`, not for `{given}`",
+                    workflow.name, workflow.cluster
+                ),
             )),
             (Some(given), _) => Ok(config.cluster(given)?.name.clone()),
             (None, Some(workflow)) => Ok(workflow.cluster.clone()),
@@ -106,13 +113,20 @@ impl Backup {
     }
 
     fn no_engine(&self, config: &Config, cluster: &str) -> Error {
-        let workflows: Vec<&str> =
-            config.workflows.values().filter(|w| w.cluster == cluster).map(|w| w.name.as_str()).collect();
+        let workflows: Vec<&str> = config
+            .workflows
+            .values()
+            .filter(|w| w.cluster == cluster)
+            .map(|w| w.name.as_str())
+            .collect();
         let error = Error::new(ErrorKind::Usage, "it is not said what to back up with");
         if workflows.is_empty() {
             return error.advise("add `--engine NAME`; `backstay engines list` shows those that there are");
         }
-        error.advise(format!("add `--workflow NAME` ({}) or `--engine NAME`", workflows.join(", ")))
+        error.advise(format!(
+            "add `--workflow NAME` ({}) or `--engine NAME`",
+            workflows.join(", ")
+        ))
     }
 }
 

@@ -54,7 +54,13 @@ impl Context {
             Stoppable::ByJob => interrupts(&runtime)?,
             Stoppable::AtOnce => watch::channel(0).1,
         };
-        Ok(Host { config, repository, plugins, runtime, interrupt })
+        Ok(Host {
+            config,
+            repository,
+            plugins,
+            runtime,
+            interrupt,
+        })
     }
 
     /// Shows how far a job is.

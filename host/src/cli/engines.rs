@@ -50,7 +50,10 @@ fn inspect(context: &Context, engine: &Path) -> Result<ExitCode> {
         plugin::inspect(engine)?
     } else {
         let config = context.config().ok();
-        context.plugins(config.as_ref())?.find(&engine.to_string_lossy())?.clone()
+        context
+            .plugins(config.as_ref())?
+            .find(&engine.to_string_lossy())?
+            .clone()
     };
     if context.json() {
         output::print_json(&describe(&inspected))?;
@@ -78,7 +81,11 @@ fn describe(inspected: &Inspected) -> serde_json::Value {
 }
 
 fn as_text(plugins: &Discovery) -> String {
-    let mut rows = vec![["ENGINE", "VERSION", "KIND", "FOR", "SUMMARY"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ENGINE", "VERSION", "KIND", "FOR", "SUMMARY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let mut below = String::new();
     for found in &plugins.found {
         match &found.result {
@@ -100,7 +107,11 @@ fn as_text(plugins: &Discovery) -> String {
         }
     }
     if rows.len() == 1 {
-        let looked: Vec<String> = plugins.directories.iter().map(|directory| directory.display().to_string()).collect();
+        let looked: Vec<String> = plugins
+            .directories
+            .iter()
+            .map(|directory| directory.display().to_string())
+            .collect();
         return format!("no engines in {}\n{below}", looked.join(", "));
     }
     output::table(&rows) + &below
@@ -118,9 +129,20 @@ fn details(inspected: &Inspected) -> String {
         ("databases", manifest.databases.join(", ")),
         ("operations", operations.join(", ")),
         ("restores to", targets.join(", ")),
-        ("tables", if manifest.selects_tables { "restores single tables" } else { "restores as a whole" }.to_owned()),
+        (
+            "tables",
+            if manifest.selects_tables {
+                "restores single tables"
+            } else {
+                "restores as a whole"
+            }
+            .to_owned(),
+        ),
         ("contract", manifest.contract.clone()),
-        ("file", format!("{}, {}", inspected.path.display(), size(inspected.size))),
+        (
+            "file",
+            format!("{}, {}", inspected.path.display(), size(inspected.size)),
+        ),
         ("sha256", inspected.sha256.clone()),
     ];
     let mut text = String::new();

@@ -29,7 +29,9 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(&self, context: &Context) -> Result<ExitCode> {
-        let path = context.config_file().map_or_else(|| PathBuf::from(CONFIG_FILE), Path::to_owned);
+        let path = context
+            .config_file()
+            .map_or_else(|| PathBuf::from(CONFIG_FILE), Path::to_owned);
         let fresh = !path.exists();
         if fresh {
             self.write(&path)?;
@@ -57,8 +59,12 @@ impl Init {
 
     fn write(&self, path: &Path) -> Result<()> {
         let repository = directory(&self.repository)?;
-        let values =
-            Template { repository: &repository, cluster: &self.cluster, server: &self.server, ..Template::default() };
+        let values = Template {
+            repository: &repository,
+            cluster: &self.cluster,
+            server: &self.server,
+            ..Template::default()
+        };
         let text = template(&values);
         // What is written must be read: a name or a URL that is wrong is found here.
         Config::parse(path, &text)?;
@@ -66,7 +72,9 @@ impl Init {
             Error::new(ErrorKind::Io, format!("can not write {}", path.display())).because(&error)
         };
         let mut file = fs::File::create_new(path).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)
     }
 }
 
@@ -75,7 +83,11 @@ fn directory(given: &str) -> Result<PathBuf> {
     if !given.contains("://") {
         return Ok(std::path::absolute(given)?);
     }
-    url::Url::parse(given).ok().filter(|url| url.scheme() == "file").and_then(|url| url.to_file_path().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("{given} names no directory")).advise("write a path, or file:///PATH")
-    })
+    url::Url::parse(given)
+        .ok()
+        .filter(|url| url.scheme() == "file")
+        .and_then(|url| url.to_file_path().ok())
+        .ok_or_else(|| {
+            Error::new(ErrorKind::Usage, format!("{given} names no directory")).advise("write a path, or file:///PATH")
+        })
 }

@@ -31,8 +31,10 @@ impl List {
             listings.push((cluster, listing));
         }
         if context.json() {
-            let clusters: serde_json::Map<_, _> =
-                listings.iter().map(|(cluster, listing)| (cluster.clone(), as_json(listing))).collect();
+            let clusters: serde_json::Map<_, _> = listings
+                .iter()
+                .map(|(cluster, listing)| (cluster.clone(), as_json(listing)))
+                .collect();
             output::print_json(&json!({ "clusters": clusters }))?;
         } else {
             output::print(&as_text(&listings))?;
@@ -63,7 +65,11 @@ fn as_json(listing: &Listing) -> serde_json::Value {
 }
 
 fn as_text(listings: &[(String, Listing)]) -> String {
-    let mut rows = vec![["ID", "CLUSTER", "ENGINE", "SERVER", "SIZE", "STORED", "FINISHED"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "CLUSTER", "ENGINE", "SERVER", "SIZE", "STORED", "FINISHED"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let mut below = String::new();
     for (cluster, listing) in listings {
         for manifest in &listing.backups {
@@ -86,8 +92,16 @@ fn as_text(listings: &[(String, Listing)]) -> String {
             below.push_str(&format!("damaged: {cluster} {id}: {error}\n"));
         }
         for unfinished in &listing.unfinished {
-            let what = if unfinished.running { "running" } else { "left by a killed job" };
-            below.push_str(&format!("{what}: {cluster} {}, {} so far\n", unfinished.id, size(unfinished.bytes)));
+            let what = if unfinished.running {
+                "running"
+            } else {
+                "left by a killed job"
+            };
+            below.push_str(&format!(
+                "{what}: {cluster} {}, {} so far\n",
+                unfinished.id,
+                size(unfinished.bytes)
+            ));
         }
     }
     if rows.len() == 1 {
@@ -109,9 +123,14 @@ pub(super) fn only_cluster(config: &Config) -> Result<String> {
     let names: Vec<&str> = config.clusters.keys().map(String::as_str).collect();
     match names[..] {
         [only] => Ok(only.to_owned()),
-        [] => Err(Error::new(ErrorKind::Usage, format!("{} has no cluster", config.path.display()))
-            .advise("add a `[cluster.NAME]`")),
-        _ => Err(Error::new(ErrorKind::Usage, format!("there is more than one cluster: {}", names.join(", ")))
-            .advise("name one with `--cluster`")),
+        [] => Err(
+            Error::new(ErrorKind::Usage, format!("{} has no cluster", config.path.display()))
+                .advise("add a `[cluster.NAME]`"),
+        ),
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            format!("there is more than one cluster: {}", names.join(", ")),
+        )
+        .advise("name one with `--cluster`")),
     }
 }

@@ -26,14 +26,22 @@ impl Display {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { bar, last_line: Instant::now(), started: Instant::now() }
+        Self {
+            bar,
+            last_line: Instant::now(),
+            started: Instant::now(),
+        }
     }
 
     fn bar(bar: &ProgressBar, progress: &Progress) {
         // Both templates are constants that parse.
         let with_total = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left  {msg}";
         let without = "{spinner} {bytes} {bytes_per_sec}  {msg}";
-        let template = if progress.total_bytes.is_some() { with_total } else { without };
+        let template = if progress.total_bytes.is_some() {
+            with_total
+        } else {
+            without
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -53,7 +61,10 @@ impl Display {
             line.push_str(&format!(" of {}", size(total.max(progress.bytes))));
         }
         line.push_str(&format!(", {}/s", size(rate as u64)));
-        if let Some(total) = progress.total_bytes.filter(|total| *total > progress.bytes && rate > 0.0) {
+        if let Some(total) = progress
+            .total_bytes
+            .filter(|total| *total > progress.bytes && rate > 0.0)
+        {
             line.push_str(&format!(", {:.0} s left", (total - progress.bytes) as f64 / rate));
         }
         if let Some(doing) = &progress.doing {

@@ -58,7 +58,10 @@ impl TargetArgs {
             (Some(url), _) => Ok(Target::Server(parse_server_url(url)?)),
             (None, Some(path)) => {
                 let path = std::path::absolute(path).map_err(Error::from)?;
-                Ok(Target::DataDir { path, programs: Vec::new() })
+                Ok(Target::DataDir {
+                    path,
+                    programs: Vec::new(),
+                })
             }
             (None, None) => Err(Error::other("no target")),
         }
@@ -86,7 +89,9 @@ impl Restore {
         let Done { chain, restored } = done?;
         let ids: Vec<&str> = chain.iter().map(|link| link.record.id.as_str()).collect();
         if context.json() {
-            output::print_json(&json!({ "restored": ids, "positions": restored.positions, "notices": restored.notices }))?;
+            output::print_json(
+                &json!({ "restored": ids, "positions": restored.positions, "notices": restored.notices }),
+            )?;
         } else {
             let mut text = format!("restored {}\n", ids.join(", "));
             text.push_str(&show::positions(&restored.positions));

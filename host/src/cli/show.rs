@@ -70,7 +70,10 @@ pub(super) fn summary(manifest: &Manifest) -> String {
     rows.push(("server", format!("{} {}", record.server.flavour, record.server.version)));
     rows.push(("taken", format!("{} to {}", record.started, record.finished)));
     rows.push(("objects", record.objects.to_string()));
-    rows.push(("size", format!("{}, stored as {}", size(record.bytes), size(record.stored_bytes))));
+    rows.push((
+        "size",
+        format!("{}, stored as {}", size(record.bytes), size(record.stored_bytes)),
+    ));
     let mut text = String::new();
     for (name, value) in rows {
         text.push_str(&format!("{name:<9} {value}\n"));
@@ -82,18 +85,28 @@ pub(super) fn summary(manifest: &Manifest) -> String {
 
 /// Positions, a line each.
 pub(super) fn positions(positions: &[Position]) -> String {
-    positions.iter().map(|position| format!("{:<9} {} {}\n", "position", position.kind, position.value)).collect()
+    positions
+        .iter()
+        .map(|position| format!("{:<9} {} {}\n", "position", position.kind, position.value))
+        .collect()
 }
 
 /// Notices, a line each.
 pub(super) fn notices(notices: &[Notice]) -> String {
     let mut text = String::new();
     for notice in notices.iter().take(NOTICES) {
-        let subject = notice.subject.as_ref().map(|subject| format!("{subject}: ")).unwrap_or_default();
+        let subject = notice
+            .subject
+            .as_ref()
+            .map(|subject| format!("{subject}: "))
+            .unwrap_or_default();
         text.push_str(&format!("notice    {subject}{}\n", notice.text));
     }
     if notices.len() > NOTICES {
-        text.push_str(&format!("notice    and {} more, which `--json` shows\n", notices.len() - NOTICES));
+        text.push_str(&format!(
+            "notice    and {} more, which `--json` shows\n",
+            notices.len() - NOTICES
+        ));
     }
     text
 }
@@ -102,7 +115,10 @@ pub(super) fn notices(notices: &[Notice]) -> String {
 fn contents(index: &Index) -> String {
     let mut groups: BTreeMap<(String, String), (u64, u64)> = BTreeMap::new();
     for entry in index.entries() {
-        let key = (entry.attributes.schema.unwrap_or_default(), entry.attributes.kind.unwrap_or_default());
+        let key = (
+            entry.attributes.schema.unwrap_or_default(),
+            entry.attributes.kind.unwrap_or_default(),
+        );
         let group = groups.entry(key).or_default();
         group.0 += 1;
         group.1 += entry.size;

@@ -31,13 +31,21 @@ impl Verify {
         let report = host.verify(&cluster, self.backup.as_deref(), &mut display);
         drop(display);
         let report = report?;
-        let cleared = if self.clear_leftovers { host.clear_leftovers(&cluster)? } else { Vec::new() };
+        let cleared = if self.clear_leftovers {
+            host.clear_leftovers(&cluster)?
+        } else {
+            Vec::new()
+        };
         if context.json() {
             output::print_json(&as_json(&report, &cleared))?;
         } else {
             output::print(&as_text(&report, &cleared))?;
         }
-        Ok(if report.is_sound() { ExitCode::Done } else { ExitCode::Failed })
+        Ok(if report.is_sound() {
+            ExitCode::Done
+        } else {
+            ExitCode::Failed
+        })
     }
 }
 
@@ -66,7 +74,12 @@ fn as_text(report: &Report, cleared: &[String]) -> String {
     let mut text = String::new();
     for verdict in &report.backups {
         if verdict.problems.is_empty() {
-            text.push_str(&format!("sound    {}: {} objects, {}\n", verdict.id, verdict.objects, size(verdict.bytes)));
+            text.push_str(&format!(
+                "sound    {}: {} objects, {}\n",
+                verdict.id,
+                verdict.objects,
+                size(verdict.bytes)
+            ));
         } else {
             text.push_str(&format!("DAMAGED  {}\n", verdict.id));
         }
@@ -84,9 +97,18 @@ fn as_text(report: &Report, cleared: &[String]) -> String {
             (false, true) => "cleared ",
             (false, false) => "leftover",
         };
-        text.push_str(&format!("{what} {}: {} files, {}\n", unfinished.id, unfinished.files, size(unfinished.bytes)));
+        text.push_str(&format!(
+            "{what} {}: {} files, {}\n",
+            unfinished.id,
+            unfinished.files,
+            size(unfinished.bytes)
+        ));
     }
-    if report.unfinished.iter().any(|unfinished| !unfinished.running && !cleared.contains(&unfinished.id)) {
+    if report
+        .unfinished
+        .iter()
+        .any(|unfinished| !unfinished.running && !cleared.contains(&unfinished.id))
+    {
         text.push_str("leftovers of killed jobs are no backups; `backstay verify --clear-leftovers` deletes them\n");
     }
     if text.is_empty() {

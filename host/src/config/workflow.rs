@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::repository::{BUNDLE, COMPRESSION, read_level};
 use super::section::Section;
-use crate::pipeline::{Bundling, Compression};
 use super::value;
+use crate::pipeline::{Bundling, Compression};
 
 /// A way in which backups are taken.
 #[derive(Debug, Clone, PartialEq)]

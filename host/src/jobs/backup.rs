@@ -61,17 +61,32 @@ impl Host {
     /// # Errors
     /// Anything that keeps the backup from being whole; then there is none.
     pub fn backup(&self, request: &Request, observer: &mut dyn Observer) -> Result<Taken> {
-        let operation = if request.parent.is_some() { Operation::IncrementalBackup } else { Operation::FullBackup };
+        let operation = if request.parent.is_some() {
+            Operation::IncrementalBackup
+        } else {
+            Operation::FullBackup
+        };
         let plugin = self.engine(&request.engine, operation)?;
         options::check(plugin, &request.options)?;
         let cluster = self.config.cluster(&request.cluster)?;
-        let parent = request.parent.as_ref().map(|name| self.parent(&request.cluster, name)).transpose()?;
+        let parent = request
+            .parent
+            .as_ref()
+            .map(|name| self.parent(&request.cluster, name))
+            .transpose()?;
 
-        let kind = if parent.is_some() { BackupKind::Incremental } else { BackupKind::Full };
+        let kind = if parent.is_some() {
+            BackupKind::Incremental
+        } else {
+            BackupKind::Full
+        };
         let started = Timestamp::now();
         let id = new_backup_id(started, kind, &plugin.manifest.name);
-        let job =
-            JobRef { id: id.clone(), engine: plugin.manifest.name.clone(), workflow: request.workflow.clone() };
+        let job = JobRef {
+            id: id.clone(),
+            engine: plugin.manifest.name.clone(),
+            workflow: request.workflow.clone(),
+        };
         let (lock, dead) = self.repository.lock(&request.cluster, Purpose::Backup, job)?;
         for dead in dead {
             self.bury(&request.cluster, &dead, &lock);
@@ -80,7 +95,17 @@ impl Host {
         observer.stage(&format!("backing up {} from {}", request.cluster, server.name));
 
         let cleaned = Cleaned::Yes;
-        let mut making = Making { host: self, request, plugin, lock, id, started, parent, observer, cleaned };
+        let mut making = Making {
+            host: self,
+            request,
+            plugin,
+            lock,
+            id,
+            started,
+            parent,
+            observer,
+            cleaned,
+        };
         let taken = making.run(&member.name, server);
         let Making { lock, id, cleaned, .. } = making;
         if !matches!(taken, Ok(Taken::Backup(_))) {
@@ -103,11 +128,20 @@ impl Host {
     fn bury(&self, cluster: &str, dead: &DeadJob, lock: &Lock) {
         tracing::warn!("job {} was killed; cleaning up after it", dead.job.id);
         let server = dead.server.as_deref().and_then(|name| {
-            let member = self.config.clusters.get(cluster)?.members.iter().find(|member| member.name == name)?;
+            let member = self
+                .config
+                .clusters
+                .get(cluster)?
+                .members
+                .iter()
+                .find(|member| member.name == name)?;
             self.config.member_server(member).ok()
         });
         let Ok(plugin) = self.plugins.find(&dead.job.engine) else {
-            tracing::warn!("its engine `{}` is not here any more, so that only its data is deleted", dead.job.engine);
+            tracing::warn!(
+                "its engine `{}` is not here any more, so that only its data is deleted",
+                dead.job.engine
+            );
             return self.discard(cluster, &dead.job.id);
         };
         let cleaned = {
@@ -154,15 +188,31 @@ impl Making<'_> {
     fn run(&mut self, member: &str, server: Server) -> Result<Taken> {
         let scratch = scratch(&self.id)?;
         let threads = self.host.threads(self.request.threads);
-        let job = job_spec(&self.id, &self.request.cluster, self.request.options.clone(), scratch.path(), threads);
+        let job = job_spec(
+            &self.id,
+            &self.request.cluster,
+            self.request.options.clone(),
+            scratch.path(),
+            threads,
+        );
         let call = match self.parent.clone() {
-            None => Call::FullBackup { job, server: server.clone() },
-            Some(parent) => Call::IncrementalBackup { job, server: server.clone(), parent: Box::new(parent) },
+            None => Call::FullBackup {
+                job,
+                server: server.clone(),
+            },
+            Some(parent) => Call::IncrementalBackup {
+                job,
+                server: server.clone(),
+                parent: Box::new(parent),
+            },
         };
         let sink = SinkSpec {
             cluster: self.request.cluster.clone(),
             id: self.id.clone(),
-            options: SinkOptions { threads, ..self.request.sink.clone() },
+            options: SinkOptions {
+                threads,
+                ..self.request.sink.clone()
+            },
         };
         let assignment = Assignment {
             plugin: plugin_file(self.plugin),
@@ -172,7 +222,11 @@ impl Making<'_> {
             sources: Vec::new(),
             threads,
         };
-        let mut noter = Noter { lock: &self.lock, member, observer: &mut *self.observer };
+        let mut noter = Noter {
+            lock: &self.lock,
+            member,
+            observer: &mut *self.observer,
+        };
         let ended = self.host.run_worker(assignment, self.request.deadline, &mut noter)?;
         self.clean(&ended, &server);
         let outcome: Outcome = serde_json::from_value(ended.result?)
@@ -180,7 +234,10 @@ impl Making<'_> {
         match outcome {
             Outcome::Usable(usable) => self.commit(usable, ended.index),
             Outcome::Empty { positions } => match &self.parent {
-                Some(parent) => Ok(Taken::Empty { parent: parent.id.clone(), positions }),
+                Some(parent) => Ok(Taken::Empty {
+                    parent: parent.id.clone(),
+                    positions,
+                }),
                 None => Err(Error::other(format!(
                     "engine `{}` says that a full backup has nothing new, which only an incremental can have",
                     self.plugin.manifest.name
@@ -219,7 +276,11 @@ impl Making<'_> {
                 vendor: manifest.vendor.clone(),
                 digest: self.plugin.sha256.clone(),
             },
-            kind: if self.parent.is_some() { BackupKind::Incremental } else { BackupKind::Full },
+            kind: if self.parent.is_some() {
+                BackupKind::Incremental
+            } else {
+                BackupKind::Full
+            },
             parent: self.parent.as_ref().map(|parent| parent.id.clone()),
             server: usable.server,
             positions: usable.positions,
@@ -242,10 +303,13 @@ impl Making<'_> {
             other: serde_json::Map::new(),
         };
         let manifest = Manifest::new(record, index);
-        self.host.repository.commit(&manifest, &self.lock).map_err(|error| match error.kind {
-            ErrorKind::Refused => error,
-            _ => error.detail("no backup was made"),
-        })?;
+        self.host
+            .repository
+            .commit(&manifest, &self.lock)
+            .map_err(|error| match error.kind {
+                ErrorKind::Refused => error,
+                _ => error.detail("no backup was made"),
+            })?;
         Ok(Taken::Backup(Box::new(manifest)))
     }
 }

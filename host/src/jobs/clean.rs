@@ -43,7 +43,9 @@ impl Host {
     /// fails: it runs after a failure that counts more.
     pub(super) fn clean_up(&self, plugin: &Inspected, killed: Killed<'_>) -> Cleaned {
         let sessions = killed.sessions.join(", ");
-        let server = killed.server.map_or_else(|| "the server".to_owned(), |server| server.name.clone());
+        let server = killed
+            .server
+            .map_or_else(|| "the server".to_owned(), |server| server.name.clone());
         let id = killed.id.to_owned();
         if !plugin.manifest.has(Operation::Clean) {
             if !sessions.is_empty() {
@@ -73,7 +75,13 @@ impl Host {
 
     fn run_clean(&self, plugin: &Inspected, killed: Killed<'_>) -> Result<()> {
         let scratch = scratch(killed.id)?;
-        let job = job_spec(&format!("{}-clean", killed.id), killed.cluster, killed.options, scratch.path(), 1);
+        let job = job_spec(
+            &format!("{}-clean", killed.id),
+            killed.cluster,
+            killed.options,
+            scratch.path(),
+            1,
+        );
         let assignment = Assignment {
             plugin: plugin_file(plugin),
             call: Call::Clean {
@@ -89,8 +97,13 @@ impl Host {
         };
         // The operator's interrupt has stopped the job; it must not stop this.
         let (_never, interrupt) = tokio::sync::watch::channel(0);
-        let limits = Limits { deadline: Some(DEADLINE), interrupt };
-        let ended = self.runtime.block_on(crate::worker::supervisor::run(assignment, limits, &mut NoWatcher))?;
+        let limits = Limits {
+            deadline: Some(DEADLINE),
+            interrupt,
+        };
+        let ended = self
+            .runtime
+            .block_on(crate::worker::supervisor::run(assignment, limits, &mut NoWatcher))?;
         ended.result.map(|_| ())
     }
 }

@@ -62,17 +62,26 @@ impl Host {
             file.sync_all().map_err(failed)?;
             progress.objects += 1;
         }
-        Ok(Exported { files: progress.objects, bytes: progress.bytes })
+        Ok(Exported {
+            files: progress.objects,
+            bytes: progress.bytes,
+        })
     }
 }
 
 fn prepare(to: &Path) -> Result<()> {
     let failed = |error: io::Error| {
-        Error::new(ErrorKind::Io, format!("can not use {} as a directory to export to", to.display())).because(&error)
+        Error::new(
+            ErrorKind::Io,
+            format!("can not use {} as a directory to export to", to.display()),
+        )
+        .because(&error)
     };
     fs::create_dir_all(to).map_err(failed)?;
     if fs::read_dir(to).map_err(failed)?.next().is_some() {
-        return Err(Error::refused(format!("{} is not empty", to.display())).advise("name a directory that is empty or new"));
+        return Err(
+            Error::refused(format!("{} is not empty", to.display())).advise("name a directory that is empty or new")
+        );
     }
     Ok(())
 }

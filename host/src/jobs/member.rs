@@ -32,7 +32,11 @@ impl Host {
                 let names: Vec<&str> = cluster.members.iter().map(|member| member.name.as_str()).collect();
                 Err(Error::new(
                     ErrorKind::Usage,
-                    format!("cluster `{}` has no member `{name}`; it has {}", cluster.name, names.join(", ")),
+                    format!(
+                        "cluster `{}` has no member `{name}`; it has {}",
+                        cluster.name,
+                        names.join(", ")
+                    ),
                 ))
             });
         }
@@ -61,9 +65,11 @@ impl Host {
             candidates.push((member.name.as_str(), facts));
         }
         let chosen = choose(cluster.prefer, cluster.max_lag, &candidates).map_err(|reasons| {
-            let mut error =
-                Error::refused(format!("no member of cluster `{}` can be backed up from now", cluster.name))
-                    .advise("mend what is said of them, raise `max_lag`, or name a member with `--member`");
+            let mut error = Error::refused(format!(
+                "no member of cluster `{}` can be backed up from now",
+                cluster.name
+            ))
+            .advise("mend what is said of them, raise `max_lag`, or name a member with `--member`");
             for reason in reasons {
                 error = error.detail(reason);
             }
@@ -74,11 +80,20 @@ impl Host {
     }
 
     /// Asks a server who it is.
-    pub(super) fn probe(&self, cluster: &str, plugin: &Inspected, server: Server, options: &Value) -> Result<ServerFacts> {
+    pub(super) fn probe(
+        &self,
+        cluster: &str,
+        plugin: &Inspected,
+        server: Server,
+        options: &Value,
+    ) -> Result<ServerFacts> {
         let scratch = scratch("probe")?;
         let assignment = Assignment {
             plugin: plugin_file(plugin),
-            call: Call::Probe { job: job_spec("probe", cluster, options.clone(), scratch.path(), 1), server },
+            call: Call::Probe {
+                job: job_spec("probe", cluster, options.clone(), scratch.path(), 1),
+                server,
+            },
             repository: self.repository.url().to_owned(),
             sink: None,
             sources: Vec::new(),
@@ -99,7 +114,11 @@ fn choose(
     let mut best: Option<(u8, usize)> = None;
     let mut reasons = Vec::new();
     for (index, (name, facts)) in candidates.iter().enumerate() {
-        match facts.as_ref().map_err(ToString::to_string).and_then(|facts| rank(prefer, max_lag, facts)) {
+        match facts
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|facts| rank(prefer, max_lag, facts))
+        {
             Ok(rank) if best.is_none_or(|(other, _)| rank < other) => best = Some((rank, index)),
             Ok(_) => {}
             Err(reason) => reasons.push(format!("{name}: {reason}")),
@@ -131,7 +150,11 @@ mod tests {
     use super::*;
 
     fn server(role: Role, lag: Option<f64>) -> Result<ServerFacts> {
-        Ok(ServerFacts { role: Some(role), lag, ..ServerFacts::default() })
+        Ok(ServerFacts {
+            role: Some(role),
+            lag,
+            ..ServerFacts::default()
+        })
     }
 
     #[test]

@@ -56,7 +56,10 @@ impl Host {
         let chain = self.repository.chain(&request.cluster, &wanted.record.id)?;
         let engine = &wanted.record.engine.name;
         let plugin = self.engine(engine, Operation::Restore).map_err(|error| {
-            error.detail(format!("it is needed because backup {} was made with it", wanted.record.id))
+            error.detail(format!(
+                "it is needed because backup {} was made with it",
+                wanted.record.id
+            ))
         })?;
         check_target(plugin, request)?;
         options::check(plugin, &request.options)?;
@@ -70,7 +73,10 @@ impl Host {
         };
         let sources = chain
             .iter()
-            .map(|link| SourceSpec { cluster: request.cluster.clone(), id: link.record.id.clone() })
+            .map(|link| SourceSpec {
+                cluster: request.cluster.clone(),
+                id: link.record.id.clone(),
+            })
             .collect();
         let assignment = Assignment {
             plugin: plugin_file(plugin),
@@ -112,7 +118,11 @@ fn check_target(plugin: &Inspected, request: &Request) -> Result<()> {
         Target::DataDir { .. } => (TargetKind::DataDir, "--to-datadir"),
     };
     if !manifest.restores_to.contains(&kind) {
-        let other = if kind == TargetKind::Server { "--to-datadir DIR" } else { "--to-server URL" };
+        let other = if kind == TargetKind::Server {
+            "--to-datadir DIR"
+        } else {
+            "--to-server URL"
+        };
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!("engine `{}` does not restore with `{option}`", manifest.name),
@@ -122,7 +132,10 @@ fn check_target(plugin: &Inspected, request: &Request) -> Result<()> {
     if !request.selection.is_everything() && !manifest.selects_tables {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("engine `{}` restores backups as a whole, not single tables", manifest.name),
+            format!(
+                "engine `{}` restores backups as a whole, not single tables",
+                manifest.name
+            ),
         )
         .advise("restore all of it to another place, and copy the tables from there"));
     }
@@ -132,7 +145,12 @@ fn check_target(plugin: &Inspected, request: &Request) -> Result<()> {
     {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("engine `{}` is for {}, and {} is none of these", manifest.name, manifest.databases.join(", "), server.name),
+            format!(
+                "engine `{}` is for {}, and {} is none of these",
+                manifest.name,
+                manifest.databases.join(", "),
+                server.name
+            ),
         ));
     }
     Ok(())

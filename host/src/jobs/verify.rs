@@ -63,7 +63,14 @@ impl Host {
         for (id, error) in &listing.damaged {
             if only.is_none() && wanted(id) {
                 let problems = vec![error.to_string()];
-                report.backups.push(Verdict { id: id.clone(), kind: None, objects: 0, bytes: 0, problems, leftovers: vec![] });
+                report.backups.push(Verdict {
+                    id: id.clone(),
+                    kind: None,
+                    objects: 0,
+                    bytes: 0,
+                    problems,
+                    leftovers: vec![],
+                });
             }
         }
         for manifest in &listing.backups {
@@ -103,9 +110,15 @@ impl Host {
         let source = self.source(cluster, &record.id, index)?;
         verdict.objects = source.index().len() as u64;
         verdict.bytes = record.stored_bytes;
-        let progress = Progress { total_bytes: Some(record.stored_bytes), ..Progress::default() };
+        let progress = Progress {
+            total_bytes: Some(record.stored_bytes),
+            ..Progress::default()
+        };
         let observer = Mutex::new((observer, progress));
-        let options = VerifyOptions { threads: self.threads(None), deep: true };
+        let options = VerifyOptions {
+            threads: self.threads(None),
+            deep: true,
+        };
         let checked = pipeline::verify(&source, None, options, &|bytes| {
             if let Ok(mut guard) = observer.lock() {
                 let (observer, progress) = &mut *guard;
@@ -124,15 +137,15 @@ impl Host {
     }
 
     /// A backup's objects, to read.
-    pub(super) fn source(
-        &self,
-        cluster: &str,
-        id: &str,
-        index: Index,
-    ) -> Result<BackupSource> {
+    pub(super) fn source(&self, cluster: &str, id: &str, index: Index) -> Result<BackupSource> {
         let base = self.repository.paths(cluster, id)?.directory;
         let store = self.repository.object_store().clone();
-        Ok(BackupSource::open(store, base, self.runtime.handle().clone(), Arc::new(index)))
+        Ok(BackupSource::open(
+            store,
+            base,
+            self.runtime.handle().clone(),
+            Arc::new(index),
+        ))
     }
 
     /// Deletes what killed jobs left in a cluster's directory.

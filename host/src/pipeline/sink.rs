@@ -82,13 +82,13 @@ impl BackupSink {
         check_object_name(name)?;
         let mut open = lock(&self.open);
         if open.objects.len() >= MAX_OPEN {
-            return Err(EngineError::refused(format!(
+            return Err(EngineError::other(format!(
                 "object {name:?} can not be started: {MAX_OPEN} objects are open, which is the most"
             ))
             .advise("this is a fault of the engine's: it must finish objects before it starts more"));
         }
         if !open.names.insert(key(name)) {
-            return Err(EngineError::refused(format!(
+            return Err(EngineError::other(format!(
                 "object {name:?} can not be started: the backup has one of that name"
             ))
             .advise("this is a fault of the engine's: names are unique in a backup"));
@@ -173,10 +173,11 @@ impl BackupSink {
                 .collect()
         };
         if let Some(first) = open.first() {
-            return Err(EngineError::refused(format!(
+            return Err(EngineError::other(format!(
                 "the backup can not be closed: {} objects are neither finished nor thrown away, one of them {first}",
                 open.len()
-            )));
+            ))
+            .advise("this is a fault of the engine's; report it to its vendor"));
         }
         let shared = &self.shared;
         shared.wait(Work::Objects)?;

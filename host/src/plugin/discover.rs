@@ -227,7 +227,7 @@ fn inspect_all(files: Vec<PathBuf>) -> Vec<(PathBuf, Result<Inspected, PluginErr
         let work = || {
             let mut done = Vec::new();
             while let Some((at, path)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, files.get(at)?))) {
-                done.push((at, path.clone(), inspect(path)));
+                done.push((at, path.clone(), inspect(path).and_then(named_rightly)));
             }
             done
         };
@@ -240,6 +240,24 @@ fn inspect_all(files: Vec<PathBuf>) -> Vec<(PathBuf, Result<Inspected, PluginErr
     });
     results.sort_by_key(|(at, ..)| *at);
     results.into_iter().map(|(_, path, result)| (path, result)).collect()
+}
+
+/// An engine whose file is named after it: `libbackstay_mysqldump.so`, `mysqldump-1.2.so`. Operators see the file's name, and a
+/// file must not be another engine than it looks like.
+fn named_rightly(engine: Inspected) -> Result<Inspected, PluginError> {
+    let plain = |text: &str| text.replace('_', "-").to_lowercase();
+    let stem = engine
+        .path
+        .file_stem()
+        .map(|stem| plain(&stem.to_string_lossy()))
+        .unwrap_or_default();
+    if stem.contains(&plain(&engine.manifest.name)) {
+        return Ok(engine);
+    }
+    Err(PluginError::Misnamed {
+        path: engine.path,
+        name: engine.manifest.name,
+    })
 }
 
 /// A directory's `*.so`, sorted.

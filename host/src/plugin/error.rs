@@ -74,6 +74,18 @@ pub enum PluginError {
         /// The one that its manifest names.
         found: String,
     },
+    /// Its file has another name than the engine.
+    #[error(
+        "{} is the engine `{name}`, which its file's name does not say; if it is meant to be here, rename it to lib{}.so",
+        path.display(),
+        name.replace('-', "_")
+    )]
+    Misnamed {
+        /// The file.
+        path: PathBuf,
+        /// The engine that its manifest names.
+        name: String,
+    },
     /// It is not the file that was inspected any more.
     #[error("{} has changed since it was inspected: SHA-256 was {expected}, is {found}", path.display())]
     Changed {
@@ -149,6 +161,7 @@ impl PluginError {
                 | Self::Machine { .. }
                 | Self::Layout { .. }
                 | Self::OtherName { .. }
+                | Self::Misnamed { .. }
                 | Self::Changed { .. }
                 | Self::Ambiguous { .. }
         )

@@ -128,8 +128,13 @@ impl Shared {
 
     fn handle(&self, request: Request) -> Answer {
         match request {
-            Request::Create { name, attributes, storage } => Answer::from_result(
-                self.with_sink(|sink| sink.create(&name, attributes, storage)).map(|object| Handle { object }),
+            Request::Create {
+                name,
+                attributes,
+                storage,
+            } => Answer::from_result(
+                self.with_sink(|sink| sink.create(&name, attributes, storage))
+                    .map(|object| Handle { object }),
             ),
             Request::Finish { object } => {
                 let written = self.with_sink(|sink| sink.finish(object));
@@ -165,7 +170,11 @@ impl Shared {
                 self.report(&Report::Log { level, text });
                 Answer::from_result(Ok(()))
             }
-            Request::Progress { doing, total_bytes, total_objects } => {
+            Request::Progress {
+                doing,
+                total_bytes,
+                total_objects,
+            } => {
                 if let Some(total) = total_objects {
                     // Without a sink there is nothing to prepare.
                     let _ = self.with_sink(|sink| Ok(sink.expect(total)));
@@ -182,14 +191,18 @@ impl Shared {
                 self.report(&Report::Status(status));
                 Answer::from_result(Ok(()))
             }
-            _ => Answer::Error(EngineError::unsupported("this request; the engine is newer than this host")),
+            _ => Answer::Error(EngineError::unsupported(
+                "this request; the engine is newer than this host",
+            )),
         }
     }
 
     fn with_sink<T>(&self, run: impl FnOnce(&BackupSink) -> Result<T, EngineError>) -> Result<T, EngineError> {
         match &*self.sink.read().unwrap_or_else(PoisonError::into_inner) {
             Some(sink) => run(sink),
-            None => Err(EngineError::unsupported("writing objects in this operation, or after its end")),
+            None => Err(EngineError::unsupported(
+                "writing objects in this operation, or after its end",
+            )),
         }
     }
 
@@ -218,26 +231,33 @@ fn guarded<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
 
 impl HostApi for Port {
     fn request(&self, request: RSlice<'_, u8>) -> RVec<u8> {
-        let answer = guarded(Answer::Error(EngineError::new(ErrorKind::Panic, "the host panicked: a fault of Backstay's")), || {
-            match serde_json::from_slice(request.as_slice()) {
+        let answer = guarded(
+            Answer::Error(EngineError::new(
+                ErrorKind::Panic,
+                "the host panicked: a fault of Backstay's",
+            )),
+            || match serde_json::from_slice(request.as_slice()) {
                 Ok(request) => self.0.handle(request),
                 Err(error) => Answer::Error(
-                    EngineError::unsupported("this request; the engine is newer than this host").detail(error.to_string()),
+                    EngineError::unsupported("this request; the engine is newer than this host")
+                        .detail(error.to_string()),
                 ),
-            }
-        });
+            },
+        );
         serde_json::to_vec(&answer).unwrap_or_default().into()
     }
 
     fn write(&self, object: u64, bytes: RSlice<'_, u8>) -> u32 {
-        guarded(1, || match self.0.with_sink(|sink| sink.write(object, bytes.as_slice())) {
-            Ok(()) => {
-                self.0.count(0);
-                0
-            }
-            Err(error) => {
-                locked(&self.0.failures).insert(object, error);
-                1
+        guarded(1, || {
+            match self.0.with_sink(|sink| sink.write(object, bytes.as_slice())) {
+                Ok(()) => {
+                    self.0.count(0);
+                    0
+                }
+                Err(error) => {
+                    locked(&self.0.failures).insert(object, error);
+                    1
+                }
             }
         })
     }

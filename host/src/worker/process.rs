@@ -58,12 +58,22 @@ fn take_over_stdin() -> io::Result<UnixStream> {
 fn run(line: UnixStream) -> io::Result<()> {
     let mut incoming = line.try_clone()?;
     let Ok(Some(Order::Assign(assignment))) = frame::read(&mut incoming) else {
-        return Err(io::Error::other("started by hand; it is a part of `backstay` and is given its job by it"));
+        return Err(io::Error::other(
+            "started by hand; it is a part of `backstay` and is given its job by it",
+        ));
     };
     let mut outgoing = line.try_clone()?;
     let prepared = match Prepared::new(*assignment, line) {
         Ok(prepared) => prepared,
-        Err(error) => return frame::write(&mut outgoing, &Report::Done { answer: Answer::Error(error), index: None }),
+        Err(error) => {
+            return frame::write(
+                &mut outgoing,
+                &Report::Done {
+                    answer: Answer::Error(error),
+                    index: None,
+                },
+            );
+        }
     };
     let done = Arc::new(AtomicBool::new(false));
     let listener = prepared.listener(incoming, Arc::clone(&done));
@@ -92,10 +102,20 @@ impl Prepared {
             .enable_all()
             .build()
             .map_err(|error| EngineError::other("can not start the worker's runtime").because(&error))?;
-        let Assignment { plugin, call, repository, sink, sources, threads } = assignment;
+        let Assignment {
+            plugin,
+            call,
+            repository,
+            sink,
+            sources,
+            threads,
+        } = assignment;
         let repository = Repository::open(&repository, runtime.handle())?;
         let sink = sink.map(|spec| open_sink(&repository, &runtime, spec)).transpose()?;
-        let sources = sources.into_iter().map(|spec| open_source(&repository, &runtime, spec)).collect::<Result<_, _>>()?;
+        let sources = sources
+            .into_iter()
+            .map(|spec| open_source(&repository, &runtime, spec))
+            .collect::<Result<_, _>>()?;
         let engine = plugin::load(&plugin.path, &plugin.name, Some(&plugin.digest))?;
         Ok(Self {
             shared: Arc::new(Shared::new(line, sink, Sources::new(sources))),
@@ -130,11 +150,13 @@ impl Prepared {
             Call::Recover { .. } | Call::Check { .. } => &everything,
             _ => return Ok(()),
         };
-        self.shared.progress(true, |progress| progress.doing = Some("verifying".to_owned()));
+        self.shared
+            .progress(true, |progress| progress.doing = Some("verifying".to_owned()));
         let result = self.shared.sources().verify(selection, self.threads, &|bytes| {
             self.shared.progress(false, |progress| progress.bytes += bytes);
         });
-        self.shared.progress(true, |progress| *progress = super::protocol::Progress::default());
+        self.shared
+            .progress(true, |progress| *progress = super::protocol::Progress::default());
         result
     }
 
@@ -187,7 +209,15 @@ fn orphaned(
     if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
         let killed = job.id.clone();
         // Nobody is left to tell of an error; the next job cleans up again, by what the lock has on record.
-        let _ = engine.call(&Call::Clean { job, server, killed, sessions }, port);
+        let _ = engine.call(
+            &Call::Clean {
+                job,
+                server,
+                killed,
+                sessions,
+            },
+            port,
+        );
     }
 }
 
@@ -207,7 +237,13 @@ fn about(call: &Call) -> (JobSpec, Option<Server>) {
         }
         Call::Clean { job, server, .. } => (job.clone(), server.clone()),
         Call::Remove { job, .. } => (job.clone(), None),
-        _ => (JobSpec { scratch: PathBuf::new(), ..JobSpec::default() }, None),
+        _ => (
+            JobSpec {
+                scratch: PathBuf::new(),
+                ..JobSpec::default()
+            },
+            None,
+        ),
     }
 }
 
@@ -217,7 +253,12 @@ fn open_sink(
     spec: SinkSpec,
 ) -> Result<BackupSink, EngineError> {
     let base = repository.paths(&spec.cluster, &spec.id)?.directory;
-    BackupSink::new(repository.object_store().clone(), base, runtime.handle().clone(), spec.options)
+    BackupSink::new(
+        repository.object_store().clone(),
+        base,
+        runtime.handle().clone(),
+        spec.options,
+    )
 }
 
 fn open_source(
@@ -228,5 +269,8 @@ fn open_source(
     let index = repository.read_index(&repository.backup(&spec.cluster, &spec.id)?)?;
     let base = repository.paths(&spec.cluster, &spec.id)?.directory;
     let store = repository.object_store().clone();
-    Ok(OpenBackup::new(spec.id, BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index))))
+    Ok(OpenBackup::new(
+        spec.id,
+        BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index)),
+    ))
 }

@@ -37,7 +37,11 @@ struct Verified {
 
 impl OpenBackup {
     pub(super) fn new(id: String, source: BackupSource) -> Self {
-        Self { id, source, verified: Mutex::default() }
+        Self {
+            id,
+            source,
+            verified: Mutex::default(),
+        }
     }
 
     fn verify(
@@ -52,14 +56,20 @@ impl OpenBackup {
 
     fn is_verified(&self, entry: &IndexEntry) -> bool {
         let verified = locked(&self.verified);
-        verified.selection.as_ref().is_some_and(|selection| may_need(selection, entry))
+        verified
+            .selection
+            .as_ref()
+            .is_some_and(|selection| may_need(selection, entry))
             || verified.names.contains(&entry.name)
     }
 }
 
 impl Sources {
     pub(super) fn new(backups: Vec<OpenBackup>) -> Self {
-        Self { backups, readers: Mutex::default() }
+        Self {
+            backups,
+            readers: Mutex::default(),
+        }
     }
 
     /// Verifies every object that a selection may need: the tables that it selects, and all that belongs to no table.
@@ -111,7 +121,10 @@ impl Sources {
 
     fn backup(&self, source: usize) -> Result<&OpenBackup, EngineError> {
         self.backups.get(source).ok_or_else(|| {
-            EngineError::other(format!("there is no source {source}: the job has {} of them", self.backups.len()))
+            EngineError::other(format!(
+                "there is no source {source}: the job has {} of them",
+                self.backups.len()
+            ))
         })
     }
 }
@@ -128,9 +141,14 @@ fn may_need(selection: &Selection, entry: &IndexEntry) -> bool {
 fn damaged(id: &str, problems: &[Problem]) -> EngineError {
     let mut error = EngineError::new(
         ErrorKind::Damaged,
-        format!("backup {id} is damaged in {} place(s); nothing of it was restored", problems.len()),
+        format!(
+            "backup {id} is damaged in {} place(s); nothing of it was restored",
+            problems.len()
+        ),
     )
-    .advise(format!("restore another backup; `backstay verify {id}` lists all that is wrong with this one"));
+    .advise(format!(
+        "restore another backup; `backstay verify {id}` lists all that is wrong with this one"
+    ));
     for problem in problems.iter().take(NAMED) {
         error = error.detail(problem.to_string());
     }

@@ -98,10 +98,20 @@ pub async fn run(assignment: Assignment, limits: Limits, watcher: &mut dyn Watch
     // A worker that is dead already does not listen: how it ended says why.
     let _ = orders.send(Order::Assign(Box::new(assignment)));
 
-    let mut session = Session { engine, orders, reports, limits, watcher, sessions: BTreeSet::new() };
+    let mut session = Session {
+        engine,
+        orders,
+        reports,
+        limits,
+        watcher,
+        sessions: BTreeSet::new(),
+    };
     let group = child.id();
     let told = session.follow(&mut child).await;
-    let status = child.wait().await.map_err(|error| EngineError::other("can not wait for the worker").because(&error))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| EngineError::other("can not wait for the worker").because(&error))?;
     if !status.success() {
         kill_group(group);
     }
@@ -111,7 +121,10 @@ pub async fn run(assignment: Assignment, limits: Limits, watcher: &mut dyn Watch
 
 /// What came of following a worker.
 enum Told {
-    Done { answer: Answer, index: Option<IndexSummary> },
+    Done {
+        answer: Answer,
+        index: Option<IndexSummary>,
+    },
     /// The line is dead, and nothing was said.
     Nothing,
     /// It was stopped, for this reason.
@@ -228,11 +241,36 @@ impl Session<'_> {
             tracing::debug!(engine = %self.engine, "standard error: {line}");
         }
         let (result, index, died) = match told {
-            Told::Done { answer, index } => (answer.into_result(), index, !status.success()),
+            Told::Done { answer, index } => (answer.into_result().map_err(tidy), index, !status.success()),
             Told::Stopped(reason) => (Err(reason), None, !status.success()),
             Told::Nothing => (Err(death::describe(&self.engine, status, stderr)), None, true),
         };
-        Ended { result, index, sessions: self.sessions, died }
+        Ended {
+            result,
+            index,
+            sessions: self.sessions,
+            died,
+        }
+    }
+}
+
+/// An engine's error as it is shown: one line each, not too long, and not too many.
+fn tidy(error: EngineError) -> EngineError {
+    const CAUSES: usize = 12;
+    let mut causes: Vec<String> = error
+        .causes
+        .iter()
+        .take(CAUSES)
+        .map(|cause| output::tidy(cause))
+        .collect();
+    if error.causes.len() > CAUSES {
+        causes.push(format!("and {} more", error.causes.len() - CAUSES));
+    }
+    EngineError {
+        kind: error.kind,
+        message: output::tidy(&error.message),
+        advice: error.advice.as_deref().map(output::tidy),
+        causes,
     }
 }
 
@@ -257,7 +295,9 @@ fn spawn() -> Result<(Child, tokio::net::UnixStream), EngineError> {
 
 /// Kills what a worker's engine had started: it is all in the worker's process group.
 fn kill_group(group: Option<u32>) {
-    let group = group.and_then(|group| i32::try_from(group).ok()).and_then(rustix::process::Pid::from_raw);
+    let group = group
+        .and_then(|group| i32::try_from(group).ok())
+        .and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
         // An error means that nobody is left in it.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

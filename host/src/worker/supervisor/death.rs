@@ -13,7 +13,11 @@ const SIGNALS: [(i32, &str, &str); 8] = [
     (6, "SIGABRT", "it aborted itself"),
     (7, "SIGBUS", "it touched memory that is not there"),
     (8, "SIGFPE", "it divided by zero"),
-    (9, "SIGKILL", "it was killed from outside, perhaps for want of memory (see `dmesg`)"),
+    (
+        9,
+        "SIGKILL",
+        "it was killed from outside, perhaps for want of memory (see `dmesg`)",
+    ),
     (11, "SIGSEGV", "it touched memory that is not its own"),
     (15, "SIGTERM", "it was asked to end from outside"),
     (31, "SIGSYS", "it made a system call that is forbidden here"),
@@ -29,8 +33,9 @@ pub(super) fn describe(engine: &str, status: ExitStatus, stderr: &Printed) -> En
         (None, Some(code)) => format!("ended its process with exit code {code} before it was done"),
         (None, None) => "ended in a way that the system does not tell".to_owned(),
     };
-    let mut error = EngineError::other(format!("engine `{engine}` {how}"))
-        .advise("no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor");
+    let mut error = EngineError::other(format!("engine `{engine}` {how}")).advise(
+        "no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor",
+    );
     for line in &stderr.last_lines {
         error = error.detail(format!("it printed: {line}"));
     }
