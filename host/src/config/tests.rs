@@ -2,6 +2,7 @@
 
 mod mistakes;
 
+use crate::pipeline::{Bundling, Compression};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

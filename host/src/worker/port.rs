@@ -32,6 +32,8 @@ pub(super) struct Shared {
     sink: RwLock<Option<BackupSink>>,
     sources: Sources,
     failures: Mutex<HashMap<u64, EngineError>>,
+    /// The first thing that went wrong with an object that is written.
+    fault: Mutex<Option<EngineError>>,
     next_reader: AtomicU64,
 }
 
@@ -55,6 +57,7 @@ impl Shared {
             sink: RwLock::new(sink),
             sources,
             failures: Mutex::default(),
+            fault: Mutex::default(),
             next_reader: AtomicU64::new(READ_HANDLES),
         }
     }
@@ -132,12 +135,12 @@ impl Shared {
                 name,
                 attributes,
                 storage,
-            } => Answer::from_result(
-                self.with_sink(|sink| sink.create(&name, attributes, storage))
-                    .map(|object| Handle { object }),
-            ),
+            } => {
+                let created = self.with_sink(|sink| sink.create(&name, attributes, storage));
+                Answer::from_result(self.noted(created).map(|object| Handle { object }))
+            }
             Request::Finish { object } => {
-                let written = self.with_sink(|sink| sink.finish(object));
+                let written = self.noted(self.with_sink(|sink| sink.finish(object)));
                 self.count(0);
                 Answer::from_result(written)
             }
@@ -206,6 +209,19 @@ impl Shared {
         }
     }
 
+    /// Remembers the first error of an object that is written: an engine that goes on in spite of it has no backup.
+    fn noted<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(error) = &result {
+            locked(&self.fault).get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+
+    /// What went wrong with an object that was written, if anything did.
+    pub(super) fn fault(&self) -> Option<EngineError> {
+        locked(&self.fault).clone()
+    }
+
     fn failure(&self, object: u64) -> EngineError {
         let known = locked(&self.failures).get(&object).cloned();
         known.unwrap_or_else(|| EngineError::other("there is no such object, or it has not failed"))
@@ -255,6 +271,7 @@ impl HostApi for Port {
                     0
                 }
                 Err(error) => {
+                    let _ = self.0.noted::<()>(Err(error.clone()));
                     locked(&self.0.failures).insert(object, error);
                     1
                 }
