@@ -48,6 +48,7 @@ pub struct BackupSink {
 #[derive(Debug, Default)]
 struct Open {
     last: u64,
+    finished: u64,
     objects: HashMap<u64, Arc<Object>>,
     /// The names that are taken, as half their SHA-256: 16 bytes each, for there may be millions.
     names: HashSet<u128>,
@@ -122,6 +123,7 @@ impl BackupSink {
     pub fn finish(&self, object: u64) -> Result<Written, EngineError> {
         self.shared.check()?;
         let found = self.remove(&mut lock(&self.open), object)?;
+        lock(&self.open).finished += 1;
         let size = found.finish(&self.shared, &self.pool)?;
         Ok(Written { size })
     }
@@ -186,6 +188,14 @@ impl BackupSink {
         shared.wait(Work::Uploads)?;
         let files = lock(&shared.placement).files();
         let builder = std::mem::take(&mut *lock(&shared.index));
+        let finished = lock(&self.open).finished;
+        // Should a thread have panicked, what it had in hand is in no index.
+        if builder.len() as u64 != finished {
+            return Err(EngineError::other(format!(
+                "the backup can not be closed: {finished} objects were finished, and {} of them stored",
+                builder.len()
+            )));
+        }
         let (stored, summary) = builder.finish(files)?;
         let location = below(&shared.base, INDEX_FILE)?;
         shared

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backstay_engine_api::EngineError;
+use backstay_engine_api::{EngineError, ErrorKind};
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
@@ -61,6 +61,7 @@ impl Upload {
             shared: Arc::clone(shared),
             messages,
             upload: None,
+            over: false,
             _pending: shared.pending(Work::Uploads),
         };
         shared.runtime.spawn(task.run());
@@ -84,7 +85,21 @@ struct Task {
     location: Path,
     messages: UnboundedReceiver<Message>,
     upload: Option<Box<dyn MultipartUpload>>,
+    /// It is known how it ended.
+    over: bool,
     _pending: Pending,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        // A task that panics, or whose runtime ends, must not look like one that is done.
+        if !self.over {
+            self.shared.fail(EngineError::new(
+                ErrorKind::Io,
+                format!("{} was not written to its end: the writer was stopped", self.location),
+            ));
+        }
+    }
 }
 
 impl Task {
@@ -101,6 +116,7 @@ impl Task {
             // Whoever reads the repository does not see what is left, and the cause of all this is reported already.
             let _ = upload.abort().await;
         }
+        self.over = true;
     }
 
     /// Whether the file is there in the end.

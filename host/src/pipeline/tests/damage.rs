@@ -187,7 +187,7 @@ fn right_digests_of_wrong_content() {
             zstd::bulk::compress(&sample(1, 49_999), 3).unwrap(),
             "expected 50000 bytes, found 49999",
         ),
-        (Vec::new(), "expected 50000 bytes, found 0"),
+        (Vec::new(), "expected zstd frames, found"),
     ] {
         let bed = bed(Bundling::Never);
         bed.put("data/a.zst", &stored);

@@ -149,6 +149,19 @@ fn the_throttle_holds() {
     assert!(start.elapsed() >= Duration::from_millis(740), "{:?}", start.elapsed());
 }
 
+#[test]
+fn a_writer_that_is_stopped_is_no_success() {
+    let bed = Bed::memory();
+    let sink = bed.sink(SinkOptions::default());
+    bed.runtime.shutdown_background();
+    write(&sink, "a", b"x", Storage::Store);
+    let error = sink.close().unwrap_err();
+    assert_eq!(
+        error.message,
+        "clusters/c/backups/b/data/a was not written to its end: the writer was stopped"
+    );
+}
+
 /// A disk that is full after so many bytes.
 #[derive(Debug)]
 struct Full {

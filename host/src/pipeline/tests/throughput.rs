@@ -26,7 +26,7 @@ fn throughput() {
     for round in 0..3 {
         let directory = tempfile::tempdir().unwrap();
         let target = std::fs::File::create(directory.path().join("dump.zst")).unwrap();
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), cpu());
         let mut cat = Command::new("cat").arg(&dump).stdout(Stdio::piped()).spawn().unwrap();
         let output = cat.stdout.take().unwrap();
         let status = Command::new("zstd")
@@ -36,12 +36,12 @@ fn throughput() {
             .status()
             .unwrap();
         cat.wait().unwrap();
-        let plain = start.elapsed().as_secs_f64();
+        let (plain, plain_cpu) = (start.elapsed().as_secs_f64(), cpu() - before);
         assert!(status.success());
         let plain_bytes = std::fs::metadata(directory.path().join("dump.zst")).unwrap().len() as f64;
 
         let bed = Bed::local();
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), cpu());
         let mut cat = Command::new("cat").arg(&dump).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = cat.stdout.take().unwrap();
         let sink = bed.sink(options.clone());
@@ -58,8 +58,8 @@ fn throughput() {
         }
         sink.finish(object).unwrap();
         let summary = sink.close().unwrap();
-        let ours = start.elapsed().as_secs_f64();
         cat.wait().unwrap();
+        let (ours, ours_cpu) = (start.elapsed().as_secs_f64(), cpu() - before);
 
         let source = bed.source();
         let start = Instant::now();
@@ -80,16 +80,31 @@ fn throughput() {
         let read = start.elapsed().as_secs_f64();
         let rate = |seconds: f64| size / seconds / 1e6;
         println!(
-            "round {round}: zstd {:.0} MB/s, backstay {:.0} MB/s: time x {:.3}, bytes x {:.4}; verify {:.0}, read {:.0} MB/s; peak {}",
+            "round {round}: zstd {:.0} MB/s, backstay {:.0} MB/s: time x {:.3}, CPU x {:.3}, bytes x {:.4}; \
+             verify {:.0} MB/s, read {:.0} MB/s; {}",
             rate(plain),
             rate(ours),
             ours / plain,
+            ours_cpu / plain_cpu,
             summary.stored_bytes as f64 / plain_bytes,
             rate(verified),
             rate(read),
             peak(),
         );
     }
+}
+
+/// Ticks of processor time, of this process and of the children that it waited for: other work on the machine does not
+/// change them much. See proc_pid_stat(5), fields 14 to 17.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .map(|field| field.parse::<f64>().unwrap())
+        .sum()
 }
 
 fn peak() -> String {
