@@ -139,7 +139,7 @@ impl TestServer {
             .tcp()
             .args(&installed.arguments)
             .args(kind.arguments())
-    .args(arguments.iter().copied())
+            .args(arguments.iter().copied())
             .start()
             .unwrap_or_else(|error| panic!("{error}"));
         Self { kind, server, dir }

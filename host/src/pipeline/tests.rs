@@ -4,4 +4,3 @@ mod bundles;
 mod damage;
 mod failure;
 mod round_trip;
-mod throughput;

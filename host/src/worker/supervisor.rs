@@ -11,9 +11,9 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
+use backstay_engine_api::EngineError;
 use backstay_engine_api::job::Segment;
 use backstay_engine_api::wire::Answer;
-use backstay_engine_api::{EngineError, ErrorKind};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -179,10 +179,10 @@ impl Session<'_> {
                 },
                 () = sleep_until(deadline), if stop.is_none() => {
                     let after = self.limits.deadline.unwrap_or_default();
-                    let late = EngineError::new(
-                        ErrorKind::Cancelled,
-                        format!("engine `{}` was stopped at its deadline of {after:?}", self.engine),
-                    )
+                    let late = EngineError::other(format!(
+                        "engine `{}` was stopped at its deadline of {after:?}",
+                        self.engine
+                    ))
                     .advise("give the workflow a longer `deadline`, or find out what the engine waits for (-v shows its log)");
                     self.stop(&mut stop, &mut kill_at, late);
                 }
