@@ -3,6 +3,7 @@
 //! They run on a bare Debian or Ubuntu machine that has Rust and nothing else: whatever a verb needs, it installs, and
 //! says so.
 
+mod demo;
 mod error;
 mod process;
 mod setup;
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// See what it does: a backup, a mistake and the way back, on a private server.
+    Demo(demo::Arguments),
     /// Install what tests and benchmarks need: database servers, tools.
     Setup(setup::Arguments),
     /// Check everything that is checked before a merge: format, lints, dependencies, tests.
@@ -34,6 +37,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
+        Verb::Demo(arguments) => demo::run_demo(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };

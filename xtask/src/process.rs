@@ -31,6 +31,21 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Err(Error::new(format!("`{shown}` failed ({}):\n    {tail}", output.status)))
 }
 
+/// Runs a command to its end, with our own outputs.
+///
+/// # Errors
+/// It cannot be started or does not exit with 0.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    let status = command
+        .status()
+        .map_err(|error| Error::new(format!("`{shown}` could not be started: {error}")))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::new(format!("`{shown}` failed ({status})")))
+}
+
 /// What a program prints when asked for its version, in one line; `None` where it does not run.
 pub(crate) fn version_line(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<String> {
     let output = capture(Command::new(program).args(arguments)).ok()?;
