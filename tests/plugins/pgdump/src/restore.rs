@@ -153,7 +153,8 @@ fn existing(
     let (mut existing, mut full) = (Vec::new(), Vec::new());
     for database in server::databases(connection, &options.maintenance_database)? {
         if contents.databases.iter().any(|(name, _)| *name == database.name) {
-            if !job.overwrite() && !(database.connectable && server::is_empty(connection, &database.name)?) {
+            let may_go = job.overwrite() || (database.connectable && server::is_empty(connection, &database.name)?);
+            if !may_go {
                 full.push(database.name.clone());
             }
             existing.push(database.name);
