@@ -1,4 +1,4 @@
-//! The engine of the contract's tutorial (`engine-api/README.md`), word for word: below the next line.
+//! The engine of the contract's tutorial (`engine-api/README.md`), but for its line breaks; a test compares them.
 
 use std::fs::{self, File};
 use std::io;

@@ -35,12 +35,8 @@ pub(crate) fn run(job: &BackupJob, options: &Options) -> Result<Usable, EngineEr
 
     // Of pg_dump's session nobody knows the process id before it holds its locks; its name we choose ourselves.
     let _guard = job.guard(connection.application())?;
-    if options.globals {
-        dump_globals(job, &connection, options, &mut notices)?;
-    }
-    for database in &chosen {
-        dump(job, &connection, options, &database.name, &mut notices)?;
-    }
+    dump_all(job, &connection, options, &chosen, &mut notices)
+        .inspect_err(|_| server::leave(job, &connection, maintenance))?;
     if chosen.len() > 1 {
         let text = "each database is consistent in itself; they were read one after the other, since PostgreSQL's databases \
                     have no common snapshot";
@@ -90,6 +86,21 @@ fn choose(
         }
     }
     Ok(chosen)
+}
+
+fn dump_all(
+    job: &BackupJob,
+    connection: &Connection,
+    options: &Options,
+    databases: &[Database],
+    notices: &mut Vec<Notice>,
+) -> Result<(), EngineError> {
+    if options.globals {
+        dump_globals(job, connection, options, notices)?;
+    }
+    databases
+        .iter()
+        .try_for_each(|database| dump(job, connection, options, &database.name, notices))
 }
 
 fn dump_globals(

@@ -57,7 +57,6 @@ fn run<C: FnOnce() -> Result<(), EngineError>>(
     command: &mut Command,
     prepare: impl FnOnce(&mut Child) -> Result<C, EngineError>,
 ) -> Result<Vec<String>, EngineError> {
-    let job = connection.job();
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| {
         EngineError::new(ErrorKind::Program, format!("{program} could not be started")).because(&error)
@@ -70,7 +69,7 @@ fn run<C: FnOnce() -> Result<(), EngineError>>(
         let said = scope.spawn(|| last_lines(stderr));
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                if job.cancelled() {
+                if connection.cancelled() {
                     kill(&child);
                     return;
                 }
@@ -85,7 +84,9 @@ fn run<C: FnOnce() -> Result<(), EngineError>>(
         over.store(true, Ordering::Relaxed);
         (copied, status, said.join().unwrap_or_default())
     });
-    job.check_cancelled()?;
+    if connection.cancelled() {
+        return Err(EngineError::cancelled());
+    }
     copied?;
     let status = status?;
     if status.success() {

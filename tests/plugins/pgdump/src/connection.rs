@@ -18,11 +18,13 @@ use crate::programs;
 const APPLICATION_NAME_BYTES: usize = 63;
 
 /// A server, and how its programs reach it. Made once for a job.
+#[derive(Clone)]
 pub(crate) struct Connection {
     job: JobContext,
     server: Server,
     variables: Vec<(&'static str, OsString)>,
     application: String,
+    to_the_end: bool,
 }
 
 impl Connection {
@@ -67,12 +69,21 @@ impl Connection {
             server: server.clone(),
             variables,
             application,
+            to_the_end: false,
         })
     }
 
-    /// The job that it is for.
-    pub(crate) fn job(&self) -> &JobContext {
-        &self.job
+    /// The same, for programs that a cancelled job still needs to tidy up.
+    pub(crate) fn to_the_end(&self) -> Self {
+        Self {
+            to_the_end: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether programs have to stop.
+    pub(crate) fn cancelled(&self) -> bool {
+        !self.to_the_end && self.job.cancelled()
     }
 
     /// The server, for messages.

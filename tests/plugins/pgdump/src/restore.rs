@@ -14,9 +14,6 @@ use crate::{child, globals, psql, server};
 const MAJOR: u64 = 10_000;
 /// From this version on DROP DATABASE ends the sessions of the database.
 const DROPS_BY_FORCE: u64 = 130_000;
-/// A database to be in while the maintenance database is dropped and made again.
-const OTHER: &str = "template1";
-
 /// What a backup of ours holds.
 struct Contents {
     globals: Option<ObjectInfo>,
@@ -40,13 +37,32 @@ pub(crate) fn run(job: &RestoreJob, options: &Options) -> Result<Restored, Engin
     let existing = existing(job, &contents, &connection, options)?;
 
     let _guard = job.guard(connection.application())?;
+    let mut notices = restore_all(job, link, &contents, &connection, options, version, &existing)
+        .inspect_err(|_| server::leave(job, &connection, &options.maintenance_database))?;
+    let text = "the optimizer's statistics are not part of a dump; run `vacuumdb --all --analyze-in-stages`";
+    notices.push(Notice::new("no-statistics", text));
+    Ok(Restored {
+        notices,
+        ..Restored::default()
+    })
+}
+
+fn restore_all(
+    job: &RestoreJob,
+    link: &ChainLink,
+    contents: &Contents,
+    connection: &Connection,
+    options: &Options,
+    version: u64,
+    existing: &[String],
+) -> Result<Vec<Notice>, EngineError> {
     let mut notices = Vec::new();
     if let (Some(object), true) = (&contents.globals, options.globals) {
-        restore_globals(job, link, object, &connection, options, &mut notices)?;
+        restore_globals(job, link, object, connection, options, &mut notices)?;
     }
     for (name, object) in &contents.databases {
         let base = if *name == options.maintenance_database {
-            OTHER
+            server::OTHER
         } else {
             &options.maintenance_database
         };
@@ -58,22 +74,17 @@ pub(crate) fn run(job: &RestoreJob, options: &Options) -> Result<Restored, Engin
                 ""
             };
             let drop = format!("DROP DATABASE {}{force}", psql::identifier(name));
-            psql::execute(&connection, base, &drop)?;
+            psql::execute(connection, base, &drop)?;
         }
         let mut command = connection.command("pg_restore", base)?;
         command.args(["--create", "--exit-on-error", "--no-tablespaces"]);
-        let said = child::write_to(&connection, &mut command, &mut link.open(&object.name)?)?;
+        let said = child::write_to(connection, &mut command, &mut link.open(&object.name)?)?;
         notices.extend(
             said.into_iter()
                 .map(|line| Notice::new("program-warning", line).about(name)),
         );
     }
-    let text = "the optimizer's statistics are not part of a dump; run `vacuumdb --all --analyze-in-stages`";
-    notices.push(Notice::new("no-statistics", text));
-    Ok(Restored {
-        notices,
-        ..Restored::default()
-    })
+    Ok(notices)
 }
 
 /// The objects to be restored: of one database, if the target's URL names one, or all.
@@ -153,7 +164,8 @@ fn existing(
     let (mut existing, mut full) = (Vec::new(), Vec::new());
     for database in server::databases(connection, &options.maintenance_database)? {
         if contents.databases.iter().any(|(name, _)| *name == database.name) {
-            if !job.overwrite() && !(database.connectable && server::is_empty(connection, &database.name)?) {
+            let may_go = job.overwrite() || (database.connectable && server::is_empty(connection, &database.name)?);
+            if !may_go {
                 full.push(database.name.clone());
             }
             existing.push(database.name);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use backstay_engine_api::job::{JobContext, Level};
 use backstay_engine_api::{EngineError, ErrorKind, ServerFacts};
 use serde::Deserialize;
 
@@ -29,6 +30,9 @@ SELECT json_build_object(
 
 /// PostgreSQL counts 15.4 as 150004; older than 10.0 have another way.
 const OLDEST: u64 = 100_000;
+
+/// A database to be in where the maintenance database is not there.
+pub(crate) const OTHER: &str = "template1";
 
 /// Looks at a server.
 pub(crate) fn facts(connection: &Connection, database: &str) -> Result<ServerFacts, EngineError> {
@@ -84,6 +88,18 @@ pub(crate) fn end_sessions(connection: &Connection, database: &str, names: &[Str
         format!("sessions {left:?} on {} do not end", connection.name()),
     )
     .advise("end these processes on the server's machine"))
+}
+
+/// Ends the sessions of a job that has failed. Its programs are gone, but a server does not notice that while a session
+/// waits for a lock. What goes wrong is for the log: the job has an error already.
+pub(crate) fn leave(job: &JobContext, connection: &Connection, database: &str) {
+    let names = [connection.application().to_owned()];
+    let connection = connection.to_the_end();
+    let ended = end_sessions(&connection, database, &names);
+    // The maintenance database may be the one whose restore has failed.
+    if let Err(error) = ended.or_else(|_| end_sessions(&connection, OTHER, &names)) {
+        job.log(Level::Warn, format!("sessions may be left on the server: {error}"));
+    }
 }
 
 /// A database of a server.

@@ -43,6 +43,9 @@ GRANT SELECT ON shop.orders TO "odd ""role";
 SELECT lo_from_bytea(0, 'large object');
 "#;
 
+/// How many sessions of ours a server has.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'backstay %'";
+
 fn job(options: Value) -> JobSpec {
     JobSpec {
         id: "20261122T101530Z-full-pgdump-7f3a".to_owned(),
@@ -263,11 +266,10 @@ fn what_it_can_not_do_it_says_first() {
 }
 
 #[test]
-fn a_dump_that_waits_is_cancelled_and_cleaned_up() {
-    const SESSION: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'backstay %'";
+fn a_dump_that_waits_is_cancelled_and_leaves_no_session() {
     let source = Cluster::start("source");
     source.sql("postgres", "CREATE TABLE t ()");
-    let mut holder = source.hold("LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
+    let mut holder = source.hold("psql", "LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
     let backup = Backup::new();
     let server = source.tcp();
     let waiting = {
@@ -285,19 +287,27 @@ fn a_dump_that_waits_is_cancelled_and_cleaned_up() {
     assert_eq!(waiting.join().unwrap().unwrap_err().kind, ErrorKind::Cancelled);
     assert!(begun.elapsed() < Duration::from_secs(5));
 
-    // The program is gone, and its session still waits for the lock: as it would had the worker been killed.
-    assert_eq!(source.sql("template1", SESSION), "1\n");
-    let call = Call::Clean {
-        job: JobSpec {
-            id: "clean-up".to_owned(),
-            ..job(Value::Null)
-        },
-        server: Some(server),
-        killed: "20261122T101530Z-full-pgdump-7f3a".to_owned(),
-        sessions: vec!["backstay 20261122T101530Z-full-pgdump-7f3a".to_owned()],
-    };
-    Backup::new().call::<()>(&call).unwrap();
-    assert_eq!(source.sql("template1", SESSION), "0\n");
+    // The server would have gone on waiting for the lock.
+    assert_eq!(source.sql("template1", SESSIONS), "0\n");
     holder.kill().unwrap();
     holder.wait().unwrap();
+}
+
+#[test]
+fn sessions_of_a_killed_job_are_ended() {
+    let source = Cluster::start("source");
+    let mut left = source.hold("backstay killed", "SET LOCAL work_mem = '1MB'");
+    let mut other = source.hold("backstay other", "SET LOCAL work_mem = '1MB'");
+    let call = Call::Clean {
+        job: job(Value::Null),
+        server: Some(source.tcp()),
+        killed: "killed".to_owned(),
+        sessions: vec!["backstay killed".to_owned()],
+    };
+    Backup::new().call::<()>(&call).unwrap();
+    assert_eq!(source.sql("template1", SESSIONS), "1\n");
+    for session in [&mut left, &mut other] {
+        session.kill().unwrap();
+        session.wait().unwrap();
+    }
 }

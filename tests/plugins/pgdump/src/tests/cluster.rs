@@ -93,10 +93,11 @@ impl Cluster {
     }
 
     /// Starts a session that runs SQL in a transaction, and stays in it.
-    pub(super) fn hold(&self, sql: &str) -> Child {
+    pub(super) fn hold(&self, application: &str, sql: &str) -> Child {
         let mut command = self.client("psql", "postgres");
         let sql = format!("BEGIN; {sql}; \\echo held\n");
         let mut child = command
+            .env("PGAPPNAME", application)
             .args(["-XAtq"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
