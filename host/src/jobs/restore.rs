@@ -139,6 +139,13 @@ fn check_target(plugin: &Inspected, request: &Request) -> Result<()> {
         )
         .advise("restore all of it to another place, and copy the tables from there"));
     }
+    if request.selection.into_schema.is_some() && !manifest.renames_schema {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("engine `{}` does not put tables into another schema", manifest.name),
+        )
+        .advise("restore them to another server, and copy them from there"));
+    }
     if let Target::Server(server) = &request.target
         && !manifest.databases.is_empty()
         && !manifest.databases.contains(&server.scheme)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use backstay_engine_api::{BackupKind, BackupRecord, Position};
+use backstay_engine_api::{BackupKind, BackupRecord, Order, Position};
 
 use super::{Manifest, Repository};
 use crate::{Error, ErrorKind, Result};
@@ -79,9 +79,10 @@ pub(super) fn follows(parent: &BackupRecord, child: &BackupRecord) -> Result<()>
     Err(gap(child, parent, message))
 }
 
-/// Whether one who has all up to `end` can go on from `start`, both of one kind.
+/// Whether one who has all up to `end` can go on from `start`, both of one kind. What lies between a start that is earlier and
+/// the end is there twice, and is applied once.
 fn covers(end: &Position, start: &Position) -> bool {
-    end.value == start.value
+    matches!(start.compare(end), Ok(Order::Equal | Order::Before))
 }
 
 fn show(position: &Position) -> String {
@@ -131,8 +132,8 @@ mod tests {
         let parent = record("a-full", None);
         let mut child = record("b-inc", Some("a-full"));
         assert!(follows(&parent, &child).is_ok());
-        child.from = vec![position("mysql-gtid", "u:1-9")];
-        insta::assert_snapshot!(follows(&parent, &child).unwrap_err(), @"there is a gap between backup b-inc and its parent a-full: it starts at mysql-gtid u:1-9, its parent ends at mysql-gtid u:1-5; take a full backup; the parent restores without this one");
+        child.from = vec![position("mysql-gtid", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9")];
+        insta::assert_snapshot!(follows(&parent, &child).unwrap_err(), @"there is a gap between backup b-inc and its parent a-full: it starts at mysql-gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9, its parent ends at mysql-gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5; take a full backup; the parent restores without this one");
         child.from = vec![position("lsn", "7")];
         insta::assert_snapshot!(follows(&parent, &child).unwrap_err(), @"there is a gap between backup b-inc and its parent a-full: it starts at lsn 7, of which its parent knows nothing; take a full backup; the parent restores without this one");
         child.from.clear();

@@ -56,7 +56,7 @@ pub(super) fn position(kind: &str, value: &str) -> Position {
 
 /// A backup of cluster `orders`; a child starts where a parent ends.
 pub(super) fn record(id: &str, parent: Option<&str>) -> BackupRecord {
-    let end = position("mysql-gtid", "u:1-5");
+    let end = position("mysql-gtid", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
     BackupRecord {
         id: id.to_owned(),
         cluster: "orders".to_owned(),
