@@ -180,7 +180,10 @@ impl Shared {
             } => {
                 if let Some(total) = total_objects {
                     // Without a sink there is nothing to prepare.
-                    let _ = self.with_sink(|sink| Ok(sink.expect(total)));
+                    let _ = self.with_sink(|sink| {
+                        sink.expect(total);
+                        Ok(())
+                    });
                 }
                 self.progress(true, |progress| {
                     progress.doing = doing.or(progress.doing.take());
