@@ -11,7 +11,7 @@ pub mod job;
 mod manifest;
 mod objects;
 mod outcome;
-mod position;
+pub mod position;
 mod record;
 mod selection;
 mod server;
@@ -26,7 +26,7 @@ pub use manifest::{
 };
 pub use objects::{Attributes, ObjectInfo, ObjectReader, ObjectWriter, Storage, Written};
 pub use outcome::{CheckReport, Notice, Outcome, Recovered, Restored, Usable};
-pub use position::*;
+pub use position::{Order, Position, PositionError, PositionKind, RecoveryPoint, TypedPosition};
 pub use record::{BackupKind, BackupRecord, EngineRef};
 pub use selection::{BadPattern, Selection, TablePattern};
 pub use server::{Role, Secret, Server, ServerFacts, Tls, TlsMode};

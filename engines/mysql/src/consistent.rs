@@ -1,0 +1,180 @@
+//! [`ConsistentPoint`]: one moment of a server at which snapshots are opened and the position is read.
+//!
+//! What happens, in order:
+//! 1. Before any lock, what could fail is tried: privileges, the statements that read the position, a second session for
+//!    watching. `lock_wait_timeout` is set and the session's id is guarded, so that the host can end it should we die.
+//! 2. `FLUSH TABLES WITH READ LOCK`, in a thread, while the second session looks on: it names the query that stands in
+//!    the way when time is up, and kills the waiting session when the job is cancelled. A session left waiting would go on
+//!    blocking every writer.
+//! 3. `XA RECOVER` must be empty, for a prepared transaction is in the position and not in a snapshot. Otherwise the lock is
+//!    let go and tried again.
+//! 4. The caller opens its snapshots; the position is read.
+//! 5. DDL stays blocked while the snapshots are read, which is what snapshots do not protect from: `LOCK INSTANCE FOR
+//!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session. Then the lock is let go.
+
+mod blockers;
+mod ddl;
+mod position;
+mod preflight;
+mod prepared;
+mod wait;
+
+use std::time::{Duration, Instant};
+
+use backstay_engine_api::job::{JobContext, SessionGuard};
+use backstay_engine_api::{EngineError, Notice, Position, Server};
+
+use crate::facts::non_transactional;
+use crate::session::Session;
+use ddl::DdlLock;
+use wait::Watch;
+
+/// How many tables a notice names.
+const NAMED_TABLES: usize = 10;
+
+/// How the locks are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockOptions {
+    /// How long to wait for the lock, and for prepared transactions to be gone, together. Writers wait as long as we do.
+    pub lock_wait: Duration,
+}
+
+impl Default for LockOptions {
+    fn default() -> Self {
+        Self {
+            lock_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A point that was taken: DDL stays blocked until it is released or dropped.
+#[derive(Debug)]
+pub struct ConsistentPoint {
+    ddl: Option<DdlLock>,
+    positions: Vec<Position>,
+    lock_held: Duration,
+    notices: Vec<Notice>,
+}
+
+/// A session whose id the host knows. The session ends before the guard does.
+#[derive(Debug)]
+struct Guarded {
+    session: Session,
+    _guard: SessionGuard,
+}
+
+impl Guarded {
+    fn open(job: &JobContext, mut session: Session, lock_wait: Duration) -> Result<Self, EngineError> {
+        // In whole seconds, as the server counts. We end the wait ourselves; this is for the case that we are gone.
+        let seconds = lock_wait.as_secs().clamp(1, 31_536_000) + 1;
+        session.run(format!("SET SESSION lock_wait_timeout = {seconds}"))?;
+        let guard = job.guard(session.connection_id())?;
+        Ok(Self { session, _guard: guard })
+    }
+}
+
+impl ConsistentPoint {
+    /// Takes the point. `open_snapshots` runs under the lock, with the session that holds it; what it opens (in sessions of
+    /// its own) shows the server as it is at [`positions`](Self::positions). It should do nothing else: every
+    /// writer waits meanwhile.
+    ///
+    /// # Errors
+    /// [`Busy`](backstay_engine_api::ErrorKind::Busy) naming the query or the prepared transactions that stood in the way;
+    /// [`Privilege`](backstay_engine_api::ErrorKind::Privilege) with the GRANT, before any lock;
+    /// [`Cancelled`](backstay_engine_api::ErrorKind::Cancelled); whatever `open_snapshots` returns. In each case no lock
+    /// and no session is left.
+    pub fn take<T>(
+        job: &JobContext,
+        server: &Server,
+        options: LockOptions,
+        open_snapshots: impl FnOnce(&mut Session) -> Result<T, EngineError>,
+    ) -> Result<(Self, T), EngineError> {
+        let deadline = Instant::now() + options.lock_wait;
+        let mut watcher = Session::connect(server)?;
+        preflight::check(&mut watcher)?;
+        let mut notices = notices(&mut watcher)?;
+        let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
+        let mut watch = Watch {
+            job,
+            watcher: &mut watcher,
+            deadline,
+            lock_wait: options.lock_wait,
+        };
+
+        let mut locked_at = lock(&mut watch, &mut global.session)?;
+        loop {
+            let prepared = prepared::list(&mut global.session)?;
+            if prepared.is_empty() {
+                break;
+            }
+            global.session.run("UNLOCK TABLES")?;
+            watch.pause(|| prepared::in_the_way(&prepared, options.lock_wait))?;
+            locked_at = lock(&mut watch, &mut global.session)?;
+        }
+
+        let snapshots = open_snapshots(&mut global.session)?;
+        let positions = position::read(&mut global.session)?;
+        let ddl = ddl::lock(&mut watch, global, &mut notices)?;
+        let point = Self {
+            ddl: ddl.held,
+            positions,
+            lock_held: ddl.let_go_at - locked_at,
+            notices,
+        };
+        Ok((point, snapshots))
+    }
+
+    /// Where the server stood: its GTIDs first, if they are on, then the place in its binary log. Empty if the binary log
+    /// is off.
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    /// How long writers were blocked.
+    pub fn lock_held(&self) -> Duration {
+        self.lock_held
+    }
+
+    /// What the operator must know: tables without transactions, DDL that is not blocked.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// Whether DDL is still blocked; to be asked before a backup counts as good.
+    ///
+    /// # Errors
+    /// [`Connection`](backstay_engine_api::ErrorKind::Connection): the session that blocks DDL was lost, so that what was
+    /// read since may not fit together.
+    pub fn check_alive(&mut self) -> Result<(), EngineError> {
+        self.ddl.as_mut().map_or(Ok(()), DdlLock::check_alive)
+    }
+
+    /// Lets everything go, after a last [`check_alive`](Self::check_alive).
+    ///
+    /// # Errors
+    /// The session was lost before: see `check_alive`.
+    pub fn release(mut self) -> Result<(), EngineError> {
+        self.ddl.take().map_or(Ok(()), DdlLock::release)
+    }
+}
+
+fn lock(watch: &mut Watch<'_>, session: &mut Session) -> Result<Instant, EngineError> {
+    watch.run(session, "FLUSH TABLES WITH READ LOCK")?;
+    Ok(Instant::now())
+}
+
+fn notices(session: &mut Session) -> Result<Vec<Notice>, EngineError> {
+    let tables = non_transactional(session, NAMED_TABLES + 1)?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let more = if tables.len() > NAMED_TABLES { " and more" } else { "" };
+    let names = tables[..tables.len().min(NAMED_TABLES)].join(", ");
+    let what = if session.flavour().is_mariadb() {
+        "whoever writes to them waits until the backup has been read"
+    } else {
+        "no snapshot holds them, so that their rows may be newer than the backup's position"
+    };
+    let text = format!("tables without transactions ({names}{more}): {what}");
+    Ok(vec![Notice::new("non-transactional-tables", text)])
+}

@@ -1,0 +1,155 @@
+//! Who stands in the way of a lock, from the process list.
+
+use std::time::Duration;
+
+use backstay_engine_api::{EngineError, ErrorKind};
+
+use crate::session::{NamedRow, Session};
+
+/// How many sessions an error names.
+const NAMED: usize = 5;
+/// How much of a query an error shows, in characters.
+const SHOWN: usize = 100;
+
+/// An error that says who is in the way of session `waiting`, which runs `sql`.
+pub(super) fn in_the_way(watcher: &mut Session, waiting: u64, sql: &str, lock_wait: Duration) -> EngineError {
+    let seconds = lock_wait.as_secs_f64();
+    let message = format!("`{sql}` did not get its lock within {seconds:.0} s");
+    let mut error = EngineError::new(ErrorKind::Busy, message);
+    let rows = match watcher.query_named("SHOW FULL PROCESSLIST") {
+        Ok(rows) => rows,
+        Err(problem) => return error.detail(format!("who is in the way is not known: {problem}")),
+    };
+    let own = watcher.connection_id();
+    let others: Vec<&NamedRow> = rows
+        .iter()
+        .filter(|row| ![waiting, own].contains(&number(row, "Id")))
+        .collect();
+    let mut suspects: Vec<&NamedRow> = others.iter().copied().filter(|row| runs(row)).collect();
+    let holders = lock_holders(watcher);
+    suspects.extend(
+        others
+            .iter()
+            .copied()
+            .filter(|row| !runs(row) && holders.contains(&number(row, "Id"))),
+    );
+    suspects.sort_by_key(|row| std::cmp::Reverse(number(row, "Time")));
+    for row in suspects.iter().take(NAMED) {
+        error.causes.push(describe(row));
+    }
+    if suspects.len() > NAMED {
+        error.causes.push(format!("and {} more", suspects.len() - NAMED));
+    }
+    let advice = match suspects.first() {
+        Some(row) => format!("wait for it or end it (KILL {}), or raise lock_wait", number(row, "Id")),
+        None => format!(
+            "no query of this account's is in the way; to see those of others run: {}; an idle session may hold LOCK TABLES",
+            watcher.grant("PROCESS")
+        ),
+    };
+    error.advise(advice)
+}
+
+/// Whether it runs a statement, and is not itself waiting for somebody's lock. Replication's own threads are not
+/// counted.
+fn runs(row: &NamedRow) -> bool {
+    let command = row.get(&["Command"]).unwrap_or_default();
+    let state = row.get(&["State"]).unwrap_or_default().to_ascii_lowercase();
+    let idle = [
+        "Sleep",
+        "Daemon",
+        "Binlog Dump",
+        "Binlog Dump GTID",
+        "Connect",
+        "Slave_IO",
+        "Slave_SQL",
+        "Slave_worker",
+    ];
+    // "Waiting for table flush" waits for the query that we wait for; so does everything behind a global lock.
+    let waits = [
+        "waiting for global read lock",
+        "waiting for backup lock",
+        "waiting for commit lock",
+        "waiting for table flush",
+    ];
+    !idle.contains(&command) && !waits.iter().any(|text| state.contains(text))
+}
+
+/// Sessions that hold what a global read lock needs, though they may be idle (LOCK TABLES … WRITE): MySQL's
+/// performance_schema knows them. Where it does not answer, there are just fewer names.
+fn lock_holders(watcher: &mut Session) -> Vec<u64> {
+    const HOLDERS: &str = "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.metadata_locks m JOIN \
+        performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID WHERE m.LOCK_STATUS = 'GRANTED' AND \
+        m.OBJECT_TYPE IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND m.LOCK_TYPE IN ('INTENTION_EXCLUSIVE', 'EXCLUSIVE') AND \
+        t.PROCESSLIST_ID IS NOT NULL";
+    if watcher.flavour().is_mariadb() {
+        return Vec::new();
+    }
+    watcher.query(HOLDERS).unwrap_or_default()
+}
+
+fn number(row: &NamedRow, column: &str) -> u64 {
+    row.get(&[column]).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn describe(row: &NamedRow) -> String {
+    let text: String = row
+        .get(&["Info"])
+        .unwrap_or("(idle)")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let cut: String = text.chars().take(SHOWN).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    let (user, host) = (row.get(&["User"]).unwrap_or("?"), row.get(&["Host"]).unwrap_or("?"));
+    format!(
+        "session {} of {user}@{host}, for {} s: {cut}{more}",
+        number(row, "Id"),
+        number(row, "Time")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(command: &str, state: &str, info: &str) -> NamedRow {
+        let columns = [
+            ("Id", "7"),
+            ("User", "app"),
+            ("Host", "web1"),
+            ("Time", "93"),
+            ("Command", command),
+            ("State", state),
+            ("Info", info),
+        ];
+        NamedRow(
+            columns
+                .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+                .into(),
+        )
+    }
+
+    #[test]
+    fn who_counts_as_in_the_way() {
+        assert!(runs(&row("Query", "Sending data", "SELECT 1")));
+        assert!(runs(&row("Execute", "User sleep", "SELECT SLEEP(9)")));
+        assert!(!runs(&row("Sleep", "", "")));
+        assert!(!runs(&row("Query", "Waiting for global read lock", "INSERT …")));
+        assert!(!runs(&row(
+            "Binlog Dump GTID",
+            "Source has sent all binlog to replica",
+            ""
+        )));
+    }
+
+    #[test]
+    fn a_query_is_shown_on_one_line_and_cut() {
+        let long = format!("SELECT\n\t{}", "x".repeat(200));
+        let text = describe(&row("Query", "", &long));
+        assert_eq!(
+            text,
+            format!("session 7 of app@web1, for 93 s: SELECT {}…", "x".repeat(93))
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! Blocking DDL while the snapshots are read.
+
+use std::time::Instant;
+
+use backstay_engine_api::{EngineError, ErrorKind, Notice};
+
+use super::Guarded;
+use super::wait::Watch;
+use crate::session::Session;
+
+/// The session that blocks DDL.
+#[derive(Debug)]
+pub(super) struct DdlLock {
+    holder: Option<Guarded>,
+    unlock: &'static str,
+}
+
+/// What came of taking it.
+pub(super) struct Taken {
+    /// `None` on servers that can not block DDL.
+    pub(super) held: Option<DdlLock>,
+    /// When the global lock was let go.
+    pub(super) let_go_at: Instant,
+}
+
+/// Blocks DDL, then lets the global read lock of `global` go.
+///
+/// On MySQL the same session can hold both. MariaDB refuses BACKUP STAGE in a session that holds the global read lock (error
+/// 1223, "Can't execute the query because you have a conflicting read lock"), and it is a lock of the whole server that one
+/// session holds at a time. So a second session goes through the stages while the first still holds on.
+pub(super) fn lock(
+    watch: &mut Watch<'_>,
+    mut global: Guarded,
+    notices: &mut Vec<Notice>,
+) -> Result<Taken, EngineError> {
+    let job = watch.job;
+    let can = can_block(&global.session);
+    let held = if !can {
+        let text = format!(
+            "{} {} can not block DDL: a table that is altered meanwhile may be missing or damaged in \
+             the backup",
+            global.session.flavour(),
+            global.session.version()
+        );
+        notices.push(Notice::new("ddl-not-blocked", text));
+        None
+    } else if global.session.flavour().is_mariadb() {
+        let mut second = Guarded::open(job, global.session.another()?, watch.lock_wait)?;
+        for stage in STAGES {
+            watch.run(&mut second.session, stage)?;
+        }
+        Some(DdlLock {
+            holder: Some(second),
+            unlock: "BACKUP STAGE END",
+        })
+    } else {
+        watch.run(&mut global.session, "LOCK INSTANCE FOR BACKUP")?;
+        None
+    };
+    global.session.run("UNLOCK TABLES")?;
+    let let_go_at = Instant::now();
+    let held = match held {
+        None if can => Some(DdlLock {
+            holder: Some(global),
+            unlock: "UNLOCK INSTANCE",
+        }),
+        held => held,
+    };
+    Ok(Taken { held, let_go_at })
+}
+
+/// MariaDB's stages, in the order that it demands. BLOCK_COMMIT is left out: it would go on blocking what the global read
+/// lock blocked.
+const STAGES: [&str; 3] = ["BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"];
+
+fn can_block(session: &Session) -> bool {
+    let version = session.version();
+    if session.flavour().is_mariadb() {
+        version.at_least(10, 4, 1)
+    } else {
+        version.at_least(8, 0, 0)
+    }
+}
+
+/// Whether this account may block DDL on MySQL: takes the lock, which blocks only DDL, and lets it go. DDL that is running
+/// is no obstacle here. On MariaDB the global read lock needs the same privilege.
+pub(super) fn try_lock(session: &mut Session) -> Result<(), EngineError> {
+    if session.flavour().is_mariadb() || !can_block(session) {
+        return Ok(());
+    }
+    session.run("SET SESSION lock_wait_timeout = 1")?;
+    match session.run("LOCK INSTANCE FOR BACKUP") {
+        Ok(()) => session.run("UNLOCK INSTANCE"),
+        Err(error) if error.kind == ErrorKind::Busy => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl DdlLock {
+    pub(super) fn check_alive(&mut self) -> Result<(), EngineError> {
+        let Some(holder) = &mut self.holder else { return Ok(()) };
+        let id = holder.session.connection_id();
+        holder.session.run("DO 0").map_err(|error| {
+            let message = format!("session {id}, which kept tables from being altered during the backup, was lost");
+            let mut lost = EngineError::new(ErrorKind::Connection, message);
+            lost.causes = error.causes;
+            lost.advise("take the backup again; look into the server's error log for why the session ended")
+        })
+    }
+
+    pub(super) fn release(mut self) -> Result<(), EngineError> {
+        self.check_alive()?;
+        self.holder
+            .take()
+            .map_or(Ok(()), |mut holder| holder.session.run(self.unlock))
+    }
+}
+
+impl Drop for DdlLock {
+    fn drop(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            // The server lets go of it anyway as soon as it sees the connection closed.
+            let _ = holder.session.run(self.unlock);
+        }
+    }
+}

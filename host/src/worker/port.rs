@@ -1,0 +1,259 @@
+//! The host as an engine sees it: the implementation of the contract's [`HostApi`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use abi_stable::std_types::{RSlice, RSliceMut, RVec};
+use backstay_engine_api::abi::v1::HostApi;
+use backstay_engine_api::wire::{Answer, Handle, Request};
+use backstay_engine_api::{EngineError, ErrorKind};
+
+use super::frame;
+use super::protocol::{Progress, Question, Report};
+use super::sources::Sources;
+use crate::pipeline::BackupSink;
+
+/// How often progress is reported.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// Objects that are read have handles from here on; those that are written, below.
+const READ_HANDLES: u64 = 1 << 62;
+
+/// What a worker's threads share.
+pub(super) struct Shared {
+    out: Mutex<UnixStream>,
+    cancelled: AtomicBool,
+    questions: Mutex<Questions>,
+    guarded: Mutex<BTreeSet<String>>,
+    progress: Mutex<(Progress, Instant)>,
+    sink: Option<BackupSink>,
+    sources: Sources,
+    read_failures: Mutex<HashMap<u64, EngineError>>,
+    next_reader: AtomicU64,
+}
+
+#[derive(Default)]
+struct Questions {
+    asked: u64,
+    waiting: HashMap<u64, mpsc::Sender<Answer>>,
+}
+
+/// The engine's end of [`Shared`].
+pub(super) struct Port(pub(super) Arc<Shared>);
+
+impl Shared {
+    pub(super) fn new(out: UnixStream, sink: Option<BackupSink>, sources: Sources) -> Self {
+        Self {
+            out: Mutex::new(out),
+            cancelled: AtomicBool::new(false),
+            questions: Mutex::default(),
+            guarded: Mutex::default(),
+            progress: Mutex::new((Progress::default(), Instant::now())),
+            sink,
+            sources,
+            read_failures: Mutex::default(),
+            next_reader: AtomicU64::new(READ_HANDLES),
+        }
+    }
+
+    /// Sends a report. A supervisor that is gone is noticed by the thread that listens to it, not here.
+    pub(super) fn report(&self, report: &Report) {
+        let _ = frame::write(&mut *locked(&self.out), report);
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// The sessions that are guarded now.
+    pub(super) fn guarded(&self) -> Vec<String> {
+        locked(&self.guarded).iter().cloned().collect()
+    }
+
+    /// Hands the supervisor's answer to whoever waits for it.
+    pub(super) fn reply(&self, question: u64, answer: Answer) {
+        if let Some(waiting) = locked(&self.questions).waiting.remove(&question) {
+            let _ = waiting.send(answer);
+        }
+    }
+
+    pub(super) fn sink(&self) -> Option<&BackupSink> {
+        self.sink.as_ref()
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Says how far the job is, now and then; `now` says it in any case.
+    pub(super) fn progress(&self, now: bool, change: impl FnOnce(&mut Progress)) {
+        let report = {
+            let mut guard = locked(&self.progress);
+            let (progress, last) = &mut *guard;
+            change(progress);
+            if !now && last.elapsed() < PROGRESS_EVERY {
+                return;
+            }
+            *last = Instant::now();
+            progress.clone()
+        };
+        self.report(&Report::Progress(report));
+    }
+
+    /// Puts something on the supervisor's record, and waits until it is there.
+    fn ask(&self, what: Question) -> Result<(), EngineError> {
+        let (sender, receiver) = mpsc::channel();
+        let question = {
+            let mut questions = locked(&self.questions);
+            questions.asked += 1;
+            let number = questions.asked;
+            questions.waiting.insert(number, sender);
+            number
+        };
+        self.report(&Report::Ask { question, what });
+        match receiver.recv() {
+            Ok(answer) => answer.into_result(),
+            Err(_) => Err(EngineError::other("the supervisor is gone")),
+        }
+    }
+
+    /// Answers nobody any more: the supervisor is gone.
+    pub(super) fn hang_up(&self) {
+        locked(&self.questions).waiting.clear();
+    }
+
+    fn handle(&self, request: Request) -> Answer {
+        match request {
+            Request::Create { name, attributes, storage } => Answer::from_result(
+                self.writable().and_then(|sink| sink.create(&name, attributes, storage)).map(|object| Handle { object }),
+            ),
+            Request::Finish { object } => {
+                let written = self.writable().and_then(|sink| sink.finish(object));
+                self.count(0);
+                Answer::from_result(written)
+            }
+            Request::Drop { object } if object >= READ_HANDLES => {
+                self.sources.close(object);
+                locked(&self.read_failures).remove(&object);
+                Answer::from_result(Ok(()))
+            }
+            Request::Drop { object } => Answer::from_result(self.writable().map(|sink| sink.discard(object))),
+            Request::Failure { object } => Answer::Error(self.failure(object)),
+            Request::Objects { source, after, limit } => {
+                Answer::from_result(self.sources.page(source, after.as_deref(), limit))
+            }
+            Request::Open { source, name } => {
+                let object = self.next_reader.fetch_add(1, Ordering::Relaxed);
+                Answer::from_result(self.sources.open(object, source, &name).map(|()| Handle { object }))
+            }
+            Request::Guard { session } => {
+                locked(&self.guarded).insert(session.clone());
+                Answer::from_result(self.ask(Question::Guard { session }))
+            }
+            Request::Unguard { session } => {
+                locked(&self.guarded).remove(&session);
+                Answer::from_result(self.ask(Question::Unguard { session }))
+            }
+            Request::Log { level, text } => {
+                self.report(&Report::Log { level, text });
+                Answer::from_result(Ok(()))
+            }
+            Request::Progress { doing, total_bytes, total_objects } => {
+                if let (Some(total), Some(sink)) = (total_objects, &self.sink) {
+                    sink.expect(total);
+                }
+                self.progress(true, |progress| {
+                    progress.doing = doing.or(progress.doing.take());
+                    progress.total_bytes = total_bytes.or(progress.total_bytes);
+                    progress.total_objects = total_objects.or(progress.total_objects);
+                });
+                Answer::from_result(Ok(()))
+            }
+            Request::Publish { segment } => Answer::from_result(self.ask(Question::Publish { segment })),
+            Request::Status { status } => {
+                self.report(&Report::Status(status));
+                Answer::from_result(Ok(()))
+            }
+            _ => Answer::Error(EngineError::unsupported("this request; the engine is newer than this host")),
+        }
+    }
+
+    fn writable(&self) -> Result<&BackupSink, EngineError> {
+        self.sink.as_ref().ok_or_else(|| EngineError::unsupported("writing objects in this operation"))
+    }
+
+    fn failure(&self, object: u64) -> EngineError {
+        let known = if object >= READ_HANDLES {
+            locked(&self.read_failures).get(&object).cloned()
+        } else {
+            self.sink.as_ref().and_then(|sink| sink.failure(object))
+        };
+        known.unwrap_or_else(|| EngineError::other("there is no such object, or it has not failed"))
+    }
+
+    /// Brings the counters of the progress up to date.
+    fn count(&self, read: u64) {
+        let written = self.sink.as_ref().map(BackupSink::counters);
+        self.progress(false, |progress| {
+            progress.bytes += read;
+            if let Some(counters) = written {
+                progress.bytes = counters.bytes;
+                progress.objects = counters.objects;
+            }
+        });
+    }
+}
+
+/// No panic may cross the boundary: it would end the process without a word.
+fn guarded<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(otherwise)
+}
+
+impl HostApi for Port {
+    fn request(&self, request: RSlice<'_, u8>) -> RVec<u8> {
+        let answer = guarded(Answer::Error(EngineError::new(ErrorKind::Panic, "the host panicked: a fault of Backstay's")), || {
+            match serde_json::from_slice(request.as_slice()) {
+                Ok(request) => self.0.handle(request),
+                Err(error) => Answer::Error(
+                    EngineError::unsupported("this request; the engine is newer than this host").detail(error.to_string()),
+                ),
+            }
+        });
+        serde_json::to_vec(&answer).unwrap_or_default().into()
+    }
+
+    fn write(&self, object: u64, bytes: RSlice<'_, u8>) -> u32 {
+        guarded(1, || {
+            let done = self.0.sink.as_ref().is_some_and(|sink| sink.write(object, bytes.as_slice()).is_ok());
+            if done {
+                self.0.count(0);
+            }
+            u32::from(!done)
+        })
+    }
+
+    fn read(&self, object: u64, mut buffer: RSliceMut<'_, u8>) -> i64 {
+        guarded(-1, || match self.0.sources.read(object, buffer.as_mut_slice()) {
+            Ok(count) => {
+                self.0.count(count as u64);
+                count as i64
+            }
+            Err(error) => {
+                locked(&self.0.read_failures).insert(object, error);
+                -1
+            }
+        })
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// A lock that a panic poisoned is taken all the same: each critical section leaves its data whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
