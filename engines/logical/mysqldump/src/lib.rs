@@ -1,1 +1,3 @@
 //! Backstay.
+mod section;
+mod split;

@@ -9,11 +9,11 @@ use std::fmt::{self, Write as _};
 use backstay_engine_api::{Attributes, ObjectInfo};
 
 /// The attribute that holds a section's place in the dump, from 0.
-pub const SEQ: &str = "seq";
+pub(crate) const SEQ: &str = "seq";
 
 /// What a section is. It is an object's `kind` attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The session's settings, at the dump's beginning.
     Header,
     /// `CREATE DATABASE` and `USE`.
@@ -51,45 +51,45 @@ impl Kind {
     ];
 
     /// Its name, as in an object's attributes.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
     }
 
     /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
     }
 }
 
 /// A part of the dump.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Section {
+pub(crate) struct Section {
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The schema it belongs to; empty for header and footer.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The table, view or sequence that it is; otherwise empty.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl Section {
     /// A section of the dump as a whole.
-    pub fn of_dump(kind: Kind) -> Self {
+    pub(crate) fn of_dump(kind: Kind) -> Self {
         Self::of_schema(kind, "")
     }
 
     /// A section of a schema.
-    pub fn of_schema(kind: Kind, schema: impl Into<String>) -> Self {
+    pub(crate) fn of_schema(kind: Kind, schema: impl Into<String>) -> Self {
         Self::of_table(kind, schema, "")
     }
 
     /// A section of a table, view or sequence.
-    pub fn of_table(kind: Kind, schema: impl Into<String>, name: impl Into<String>) -> Self {
+    pub(crate) fn of_table(kind: Kind, schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { kind, schema: schema.into(), name: name.into() }
     }
 
     /// The name of its object: `table/shop/orders.sql`.
-    pub fn object_name(&self) -> String {
+    pub(crate) fn object_name(&self) -> String {
         let mut path = self.kind.name().to_owned();
         for part in [&self.schema, &self.name] {
             if !part.is_empty() {
@@ -101,7 +101,7 @@ impl Section {
     }
 
     /// The attributes of its object.
-    pub fn attributes(&self, seq: u64) -> Attributes {
+    pub(crate) fn attributes(&self, seq: u64) -> Attributes {
         let mut attributes = Attributes::kind(self.kind.name()).with(SEQ, seq);
         if !self.schema.is_empty() {
             attributes = attributes.schema(&self.schema);
@@ -113,7 +113,7 @@ impl Section {
     }
 
     /// The section that an object is, and its place in the dump; `None` if it is none of the dump.
-    pub fn of_object(object: &ObjectInfo) -> Option<(Self, u64)> {
+    pub(crate) fn of_object(object: &ObjectInfo) -> Option<(Self, u64)> {
         let attributes = &object.attributes;
         let section = Self {
             kind: Kind::from_name(attributes.kind.as_deref()?)?,

@@ -48,7 +48,7 @@ const LOSSES: [&[u8]; 6] = [
 ];
 
 /// Takes the sections.
-pub trait Sink {
+pub(crate) trait Sink {
     /// A section begins; the one before is whole.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ enum Held {
 
 /// Cuts a dump into sections. Give it all bytes by [`push`](Self::push), then call [`finish`](Self::finish).
 #[derive(Debug)]
-pub struct Splitter {
+pub(crate) struct Splitter {
     /// Bytes that are not passed on yet: whole lines before `line`, then the present one.
     held: Vec<u8>,
     /// Where in `held` the present line starts.
@@ -115,7 +115,7 @@ impl Default for Splitter {
 
 impl Splitter {
     /// The section that the bytes belong to at present.
-    pub fn current(&self) -> &Section {
+    pub(crate) fn current(&self) -> &Section {
         &self.current
     }
 
@@ -123,7 +123,7 @@ impl Splitter {
     ///
     /// # Errors
     /// The dump is not of the expected form, or the sink failed.
-    pub fn push(&mut self, mut rest: &[u8], sink: &mut impl Sink) -> Result<(), EngineError> {
+    pub(crate) fn push(&mut self, mut rest: &[u8], sink: &mut impl Sink) -> Result<(), EngineError> {
         if !self.begun {
             self.begun = true;
             sink.begin(&self.current)?;
@@ -147,7 +147,7 @@ impl Splitter {
     ///
     /// # Errors
     /// [`ErrorKind::Program`] if it is not whole.
-    pub fn finish(mut self, sink: &mut impl Sink) -> Result<(), EngineError> {
+    pub(crate) fn finish(mut self, sink: &mut impl Sink) -> Result<(), EngineError> {
         // The last line may lack its line break.
         if self.holding {
             self.line_is_whole(sink)?;
@@ -193,12 +193,13 @@ impl Splitter {
     fn hold<'a>(&mut self, bytes: &'a [u8], sink: &mut impl Sink) -> Result<&'a [u8], EngineError> {
         let end = memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
         self.held.extend_from_slice(&bytes[..end]);
-        if self.held.ends_with(b"\n") {
-            self.line_is_whole(sink)?;
-        } else if self.held.len() > MAX_COMMENT {
+        let whole = self.held.ends_with(b"\n");
+        if self.held.len() > MAX_COMMENT {
             self.holding = false;
-            self.at_line_start = false;
+            self.at_line_start = whole;
             self.pass_on(sink)?;
+        } else if whole {
+            self.line_is_whole(sink)?;
         }
         Ok(&bytes[end..])
     }
@@ -244,7 +245,7 @@ impl Splitter {
             let comment = &self.held[b"--\n".len()..];
             return match marker::parse(comment, &self.current.schema) {
                 Parsed::Marker(marker) => self.section(marker, sink),
-                Parsed::Partial if self.held.len() <= MAX_COMMENT => self.keep(Held::Name),
+                Parsed::Partial => self.keep(Held::Name),
                 _ if self.current.kind == Kind::Header || !line.starts_with(b"-- ") => self.pass_on(sink),
                 _ => Err(self.unexpected(&format!("`{}`", String::from_utf8_lossy(comment).trim_end()))),
             };
