@@ -9,6 +9,7 @@
 //!
 //! All of it blocks; engines use threads.
 
+mod clean;
 pub mod consistent;
 pub mod facts;
 pub mod option_file;
@@ -17,6 +18,7 @@ pub mod programs;
 pub mod session;
 pub mod version;
 
+pub use clean::end_sessions;
 pub use consistent::{ConsistentPoint, LockOptions};
 pub use facts::{Content, content, facts};
 pub use private_server::{PrivateServer, PrivateServerBuilder};

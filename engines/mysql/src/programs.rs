@@ -73,7 +73,8 @@ pub struct Program {
     pub path: PathBuf,
     /// Whose it is.
     pub flavour: Flavour,
-    /// Its version; for MariaDB's clients that of the distribution, not the client's own.
+    /// Its version; for MariaDB's clients that of the distribution, not the client's own. `mariadb-binlog` prints only its
+    /// own.
     pub version: Version,
 }
 
@@ -97,7 +98,7 @@ impl Program {
         let version = version_in(&text).ok_or_else(|| wrong("prints no version").detail(text.clone()))?;
         Ok(Self {
             path: path.to_owned(),
-            flavour: Flavour::of(&text, ""),
+            flavour: family_of(&text, version),
             version: Version::parse(version),
         })
     }
@@ -111,6 +112,17 @@ fn version_in(text: &str) -> Option<&str> {
         let word = rest.split([' ', ',']).next()?;
         word.starts_with(|c: char| c.is_ascii_digit()).then_some(word)
     })
+}
+
+/// Whose program prints that. Its path stands first, and may have anything in it.
+fn family_of(text: &str, version: &str) -> Flavour {
+    let name = text.split_whitespace().next().unwrap_or_default();
+    let said = &text[name.rfind('/').map_or(0, |slash| slash + 1)..];
+    // MariaDB's mysqlbinlog does not say whose it is; MySQL's has had the server's version since 8.0.
+    if said.starts_with("mysqlbinlog") && version.starts_with("3.") {
+        return Flavour::MariaDb;
+    }
+    Flavour::of(said, "")
 }
 
 /// Finds a tool of the family that fits a server: MariaDB's own for MariaDB; Oracle's or Percona's for the other two.
@@ -222,7 +234,7 @@ mod tests {
             ),
         ] {
             assert_eq!(version_in(text), Some(version));
-            assert_eq!(Flavour::of(text, ""), flavour);
+            assert_eq!(family_of(text, version), flavour);
         }
         assert_eq!(version_in("Version unknown"), None);
     }
@@ -230,17 +242,17 @@ mod tests {
     #[test]
     fn the_other_familys_program_is_refused_by_name() {
         let directory = tempfile::tempdir().unwrap();
-        let script = directory.path().join("mysqlbinlog");
+        let script = directory.path().join("mysqldump");
         fs::write(
             &script,
-            "#!/bin/sh\necho 'mysqlbinlog  Ver 3.5 Distrib 10.11.14-MariaDB, for x'\n",
+            "#!/bin/sh\necho 'mysqldump  Ver 10.19 Distrib 10.11.14-MariaDB, for x'\n",
         )
         .unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let directories = [directory.path().to_owned()];
-        let found = find(Tool::Binlog, Flavour::MariaDb, &directories).unwrap();
-        assert_eq!(found.version.number, (10, 11, 14));
-        match find(Tool::Binlog, Flavour::MySql, &directories) {
+        let found = find(Tool::Dump, Flavour::MariaDb, &directories).unwrap();
+        assert!(found.flavour.is_mariadb());
+        match find(Tool::Dump, Flavour::MySql, &directories) {
             // A machine that has MySQL's own.
             Ok(program) => assert!(!program.flavour.is_mariadb()),
             Err(error) => {

@@ -19,7 +19,7 @@ use crate::version::{Flavour, Version};
 /// How long a TCP connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting, TLS and logging in may take together.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where the usual packages put the server's socket.
 pub(crate) fn usual_sockets() -> Vec<PathBuf> {
