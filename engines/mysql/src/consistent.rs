@@ -6,6 +6,7 @@
 //! 2. `FLUSH TABLES WITH READ LOCK`, in a thread, while the second session looks on: it names the query that stands in
 //!    the way when time is up, and kills the waiting session when the job is cancelled. A session left waiting would go on
 //!    blocking every writer.
+//!    On MySQL it is not asked for while a long query would hold it up (see `patience.rs`).
 //! 3. `XA RECOVER` must be empty, for a prepared transaction is in the position and not in a snapshot. Otherwise the lock is
 //!    let go and tried again.
 //! 4. The caller opens its snapshots; the position is read.
@@ -14,6 +15,7 @@
 
 mod blockers;
 mod ddl;
+mod patience;
 mod position;
 mod preflight;
 mod prepared;
@@ -108,7 +110,9 @@ impl ConsistentPoint {
                 break;
             }
             global.session.run("UNLOCK TABLES")?;
-            watch.pause(|| prepared::in_the_way(&prepared, options.lock_wait))?;
+            if !watch.pause()? {
+                return Err(prepared::in_the_way(&prepared, options.lock_wait));
+            }
             locked_at = lock(&mut watch, &mut global.session)?;
         }
 
@@ -159,6 +163,7 @@ impl ConsistentPoint {
 }
 
 fn lock(watch: &mut Watch<'_>, session: &mut Session) -> Result<Instant, EngineError> {
+    patience::wait(watch)?;
     watch.run(session, "FLUSH TABLES WITH READ LOCK")?;
     Ok(Instant::now())
 }

@@ -13,17 +13,27 @@ const SHOWN: usize = 100;
 
 /// An error that says who is in the way of session `waiting`, which runs `sql`.
 pub(super) fn in_the_way(watcher: &mut Session, waiting: u64, sql: &str, lock_wait: Duration) -> EngineError {
+    let message = format!("`{sql}` did not get its lock within {:.0} s", lock_wait.as_secs_f64());
+    named(watcher, Some(waiting), EngineError::new(ErrorKind::Busy, message))
+}
+
+/// An error that names the queries for which the lock was not even tried.
+pub(super) fn long_queries(watcher: &mut Session, lock_wait: Duration) -> EngineError {
     let seconds = lock_wait.as_secs_f64();
-    let message = format!("`{sql}` did not get its lock within {seconds:.0} s");
-    let mut error = EngineError::new(ErrorKind::Busy, message);
+    let message =
+        format!("long queries, for which a global read lock would have to wait, did not end within {seconds:.0} s");
+    named(watcher, None, EngineError::new(ErrorKind::Busy, message))
+}
+
+fn named(watcher: &mut Session, waiting: Option<u64>, mut error: EngineError) -> EngineError {
     let rows = match watcher.query_named("SHOW FULL PROCESSLIST") {
         Ok(rows) => rows,
         Err(problem) => return error.detail(format!("who is in the way is not known: {problem}")),
     };
-    let own = watcher.connection_id();
+    let own = [Some(watcher.connection_id()), waiting];
     let others: Vec<&NamedRow> = rows
         .iter()
-        .filter(|row| ![waiting, own].contains(&number(row, "Id")))
+        .filter(|row| !own.contains(&Some(number(row, "Id"))))
         .collect();
     let mut suspects: Vec<&NamedRow> = others.iter().copied().filter(|row| runs(row)).collect();
     let holders = lock_holders(watcher);

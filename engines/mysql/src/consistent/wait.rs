@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// How often cancellation is looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a lock is left alone while prepared transactions go.
+/// How long to wait, without a lock, between two looks at what is in the way.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Who looks on while a session waits, and how long.
@@ -71,16 +71,16 @@ impl Watch<'_> {
         }
     }
 
-    /// A pause between two attempts; `error` says what is in the way when time is up.
-    pub(super) fn pause(&self, error: impl FnOnce() -> EngineError) -> Result<(), EngineError> {
+    /// A pause between two attempts; `false` if there is no time left for another.
+    pub(super) fn pause(&self) -> Result<bool, EngineError> {
         let until = Instant::now() + PAUSE;
         if until >= self.deadline {
-            return Err(error());
+            return Ok(false);
         }
         while Instant::now() < until {
             self.job.check_cancelled()?;
             thread::sleep(TICK);
         }
-        Ok(())
+        Ok(true)
     }
 }

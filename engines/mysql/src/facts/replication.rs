@@ -56,7 +56,7 @@ pub(super) fn look(session: &mut Session) -> Result<Replication, EngineError> {
 fn channel(row: &NamedRow) -> Value {
     let mut found = Map::new();
     let mut take = |key: &str, columns: &[&str]| {
-        if let Some(text) = row.get(columns) {
+        if let Some(text) = row.get(columns).filter(|text| !text.is_empty()) {
             found.insert(
                 key.to_owned(),
                 text.parse::<u64>()

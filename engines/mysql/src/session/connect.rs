@@ -1,6 +1,7 @@
 //! Opening a session: connecting, logging in, setting it up.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -164,12 +165,25 @@ fn explain(login: Login, settings: &Settings) -> EngineError {
         .advise("use an account with caching_sha2_password, mysql_native_password, unix_socket or auth_socket"),
         mysql::Error::MySqlError(error) => denied(error, settings),
         mysql::Error::TlsError(_) => tls_failed(&plain(&error), settings),
-        mysql::Error::IoError(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-            tls_failed(&plain(&error), settings)
+        error
+            if io_error(error)
+                .and_then(io::Error::get_ref)
+                .is_some_and(|inner| inner.is::<rustls::Error>()) =>
+        {
+            tls_failed(&plain(error), settings)
         }
         other => wrong(format!("{address} ended the connection while it was logged in to"))
             .detail(plain(other))
             .advise("check that it is a MySQL or MariaDB server, and look into its error log"),
+    }
+}
+
+/// TLS begins with the first packet that is sent over it, so that its errors come out of the packet codec.
+fn io_error(error: &mysql::Error) -> Option<&io::Error> {
+    match error {
+        mysql::Error::IoError(error) => Some(error),
+        mysql::Error::CodecError(error) => error.source()?.downcast_ref(),
+        _ => None,
     }
 }
 
@@ -230,10 +244,15 @@ fn denied(error: &mysql::MySqlError, settings: &Settings) -> EngineError {
                 }
                 (false, false) => "set its password in the configuration",
             };
-            (
-                format!("{address} refused the account `{}`, {password}", settings.user),
-                advice.to_owned(),
-            )
+            // Of an account that demands TLS both families say the same, and MariaDB of a server that does.
+            let plain = !socket && settings.tls.mode == TlsMode::Disabled;
+            let tls = if plain {
+                "; set tls.mode to required if the server or the account demands TLS"
+            } else {
+                ""
+            };
+            let message = format!("{address} refused the account `{}`, {password}", settings.user);
+            (message, format!("{advice}{tls}"))
         }
         1130 | 1129 => (
             format!("{address} does not allow connections from this host"),
@@ -246,7 +265,11 @@ fn denied(error: &mysql::MySqlError, settings: &Settings) -> EngineError {
             format!("{address} has no connection left"),
             "raise max_connections, or try again when it is less busy".to_owned(),
         ),
-        3159 | 4151 => (
+        3118 | 4151 => (
+            format!("the account `{}` at {address} is locked", settings.user),
+            "unlock it with ALTER USER … ACCOUNT UNLOCK, or use another".to_owned(),
+        ),
+        3159 => (
             format!("{address} takes only encrypted connections"),
             "set tls.mode to required or stricter".to_owned(),
         ),
