@@ -27,6 +27,8 @@ pub fn server_at(source: &TestServer, file: &str, offset: u64) -> TestServer {
     let replay = Command::new(source.program("mysql", "mariadb"))
         .arg("--no-defaults")
         .arg("--binary-mode")
+        // Otherwise a routine's comments do not reach the server.
+        .arg("--comments")
         .arg("--user=root")
         .arg(format!("--socket={}", reference.server.socket().display()))
         .stdin(events)

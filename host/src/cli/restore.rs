@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::{Context, Stoppable};
 use super::selection::Tables;
 use super::{backup, engine_options, list, output, show};
-use crate::config::parse_server_url;
+use crate::config::{Cluster, parse_server_url};
 use crate::error::{Error, ExitCode, Result};
 use crate::jobs::restore::{Done, Request};
 
@@ -68,13 +68,30 @@ impl TargetArgs {
     }
 }
 
+/// The target is of the cluster's kind: its programs are where those of the cluster are.
+fn use_programs_of(cluster: &Cluster, target: &mut Target) {
+    let programs = match target {
+        Target::Server(server) => &mut server.programs,
+        Target::DataDir { programs, .. } => programs,
+    };
+    for directory in cluster.members.iter().flat_map(|member| &member.server.server.programs) {
+        if !programs.contains(directory) {
+            programs.push(directory.clone());
+        }
+    }
+}
+
 impl Restore {
     pub(super) fn run(&self, context: &Context) -> Result<ExitCode> {
-        let target = self.target.target()?;
+        let mut target = self.target.target()?;
         let selection = self.tables.selection()?;
         let host = context.host(Stoppable::ByJob)?;
+        let cluster = list::cluster_or_only(self.cluster.as_deref(), &host.config)?;
+        if let Some(cluster) = host.config.clusters.get(&cluster) {
+            use_programs_of(cluster, &mut target);
+        }
         let request = Request {
-            cluster: list::cluster_or_only(self.cluster.as_deref(), &host.config)?,
+            cluster,
             backup: self.backup.clone(),
             target,
             overwrite: self.overwrite,

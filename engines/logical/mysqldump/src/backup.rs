@@ -43,7 +43,9 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let server = facts(&mut session)?;
 
     job.doing("waiting for the global read lock");
-    let locks = LockOptions { lock_wait: options.lock_wait() };
+    let locks = LockOptions {
+        lock_wait: options.lock_wait(),
+    };
     let (mut point, (schemas, dump)) = ConsistentPoint::take(job, job.server(), locks, |locking| {
         let mut schemas = inventory::schemas(locking)?;
         if let Some(pattern) = filter.unmatched(&schemas) {
@@ -89,7 +91,13 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         "schemas": schemas,
         "accounts": options.accounts,
     });
-    Ok(Outcome::Usable(Usable { server, positions, from: Vec::new(), notices, state }))
+    Ok(Outcome::Usable(Usable {
+        server,
+        positions,
+        from: Vec::new(),
+        notices,
+        state,
+    }))
 }
 
 fn whole_object(job: &BackupJob, name: &str, kind: &str, text: &str) -> Result<(), EngineError> {

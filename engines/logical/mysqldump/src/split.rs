@@ -156,7 +156,10 @@ impl Splitter {
         if self.completed {
             return Ok(());
         }
-        let message = format!("the dump is cut off: it ends in {}, without the line `-- Dump completed`", self.current);
+        let message = format!(
+            "the dump is cut off: it ends in {}, without the line `-- Dump completed`",
+            self.current
+        );
         Err(EngineError::new(ErrorKind::Program, message))
     }
 
@@ -278,7 +281,10 @@ impl Splitter {
         let next = match marker {
             Marker::Database(schema) if self.current.kind != Kind::Footer => {
                 self.views = !self.schemas.insert(schema.clone());
-                Ok(Section::of_schema(if self.views { Kind::Views } else { Kind::Schema }, schema))
+                Ok(Section::of_schema(
+                    if self.views { Kind::Views } else { Kind::Schema },
+                    schema,
+                ))
             }
             Marker::Table(name) if may_define => in_schema(Kind::Table, name),
             Marker::Sequence(name) if may_define => in_schema(Kind::Sequence, name),
@@ -302,8 +308,12 @@ impl Splitter {
     }
 
     fn unexpected(&self, what: &str) -> EngineError {
-        let message = format!("the dump is not of a form that can be split safely: in {}, found {what}", self.current);
-        EngineError::new(ErrorKind::Program, message)
-            .advise("look for a name or a body there that holds lines like the dump's own comments, and rename or rewrite it")
+        let message = format!(
+            "the dump is not of a form that can be split safely: in {}, found {what}",
+            self.current
+        );
+        EngineError::new(ErrorKind::Program, message).advise(
+            "look for a name or a body there that holds lines like the dump's own comments, and rename or rewrite it",
+        )
     }
 }
