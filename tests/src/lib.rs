@@ -5,6 +5,7 @@
 
 pub mod backstay;
 pub mod bank;
+pub mod bench;
 pub mod compare;
 pub mod plugins;
 pub mod reference;

@@ -3,6 +3,7 @@
 //! They run on a bare Debian or Ubuntu machine that has Rust and nothing else: whatever a verb needs, it installs, and
 //! says so.
 
+mod bench;
 mod demo;
 mod error;
 mod process;
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure it beside its peers, and print the ratios.
+    Bench(bench::Arguments),
     /// See what it does: a backup, a mistake and the way back, on a private server.
     Demo(demo::Arguments),
     /// Install what tests and benchmarks need: database servers, tools.
@@ -37,6 +40,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
+        Verb::Bench(arguments) => bench::run_bench(&arguments),
         Verb::Demo(arguments) => demo::run_demo(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
