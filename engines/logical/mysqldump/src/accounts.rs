@@ -77,5 +77,9 @@ pub(crate) fn read(session: &mut Session) -> Result<Read, EngineError> {
     }
     let mut server_objects = Script::default();
     let notices = servers::read(session, &mut server_objects)?;
-    Ok(Read { accounts: script.into_text(), server_objects: server_objects.into_text(), notices })
+    Ok(Read {
+        accounts: script.into_text(),
+        server_objects: server_objects.into_text(),
+        notices,
+    })
 }

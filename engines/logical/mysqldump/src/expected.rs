@@ -46,7 +46,11 @@ impl Expected {
         for kind in [Kind::Header, Kind::Footer] {
             sections.insert(Section::of_dump(kind), Need::Must);
         }
-        Self { schemas: inventory.schemas.clone(), sections, ..Self::default() }
+        Self {
+            schemas: inventory.schemas.clone(),
+            sections,
+            ..Self::default()
+        }
     }
 
     /// Notes that a section begins.
@@ -54,7 +58,12 @@ impl Expected {
     /// # Errors
     /// It is not on the server, or has come before.
     pub(crate) fn begins(&mut self, section: &Section) -> Result<(), EngineError> {
-        let wrong = |what: &str| Err(EngineError::new(ErrorKind::Program, format!("the dump has {section}, {what}")));
+        let wrong = |what: &str| {
+            Err(EngineError::new(
+                ErrorKind::Program,
+                format!("the dump has {section}, {what}"),
+            ))
+        };
         if self.sections.remove(section).is_none() {
             return if self.seen.contains(section) {
                 wrong("a second time: a name or a body holds lines like the dump's own comments")
@@ -77,16 +86,25 @@ impl Expected {
     /// # Errors
     /// Something is missing.
     pub(crate) fn ends(&self) -> Result<(), EngineError> {
-        let mut missing: Vec<&Section> =
-            self.sections.iter().filter(|(_, need)| **need == Need::Must).map(|(section, _)| section).collect();
+        let mut missing: Vec<&Section> = self
+            .sections
+            .iter()
+            .filter(|(_, need)| **need == Need::Must)
+            .map(|(section, _)| section)
+            .collect();
         missing.sort_by_key(|section| (section.kind, &section.schema, &section.name));
         match missing.split_first() {
             None => Ok(()),
             Some((first, rest)) => {
-                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                let more = if rest.is_empty() {
+                    String::new()
+                } else {
+                    format!(" and {} more", rest.len())
+                };
                 let message = format!("the dump lacks {first}{more}, which the server lists");
-                Err(EngineError::new(ErrorKind::Program, message)
-                    .advise("check that the account may see and read it (GRANT SELECT, SHOW VIEW, TRIGGER, LOCK TABLES)"))
+                Err(EngineError::new(ErrorKind::Program, message).advise(
+                    "check that the account may see and read it (GRANT SELECT, SHOW VIEW, TRIGGER, LOCK TABLES)",
+                ))
             }
         }
     }
@@ -98,7 +116,11 @@ mod tests {
     use crate::inventory::Table;
 
     fn inventory() -> Inventory {
-        let table = |name: &str, kind| Table { schema: "d".into(), name: name.into(), kind };
+        let table = |name: &str, kind| Table {
+            schema: "d".into(),
+            name: name.into(),
+            kind,
+        };
         Inventory {
             schemas: vec!["d".into(), "e".into()],
             tables: vec![table("t", Kind::Table), table("v", Kind::View)],
@@ -135,7 +157,10 @@ mod tests {
             text(expected.begins(&Section::of_table(Kind::Table, "d", "u"))),
             "the dump has table d.u, which the server does not list"
         );
-        assert_eq!(text(expected.begins(&Section::of_schema(Kind::Schema, "e"))), "the dump has schema e, out of order");
+        assert_eq!(
+            text(expected.begins(&Section::of_schema(Kind::Schema, "e"))),
+            "the dump has schema e, out of order"
+        );
         assert_eq!(
             text(Expected::new(&inventory()).ends()),
             "the dump lacks the dump's header and 6 more, which the server lists"

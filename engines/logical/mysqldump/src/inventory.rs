@@ -33,7 +33,10 @@ impl Inventory {
     /// # Errors
     /// As [`Session::query`].
     pub(crate) fn read(session: &mut Session, schemas: &[String]) -> Result<Self, EngineError> {
-        let mut inventory = Self { schemas: schemas.to_vec(), ..Self::default() };
+        let mut inventory = Self {
+            schemas: schemas.to_vec(),
+            ..Self::default()
+        };
         if schemas.is_empty() {
             return Ok(inventory);
         }
@@ -60,7 +63,11 @@ impl Inventory {
 
     /// How many objects it makes: a view is two, and each schema has its definition, events, routines and views.
     pub(crate) fn objects(&self) -> u64 {
-        let tables: u64 = self.tables.iter().map(|table| if table.kind == Kind::View { 2 } else { 1 }).sum();
+        let tables: u64 = self
+            .tables
+            .iter()
+            .map(|table| if table.kind == Kind::View { 2 } else { 1 })
+            .sum();
         tables + 4 * self.schemas.len() as u64 + 2
     }
 }
@@ -126,18 +133,29 @@ pub(crate) fn losses(session: &mut Session, schemas: &[String]) -> Result<Vec<No
         list(schemas)
     ))?;
     let mut notices = Vec::new();
-    let same = |a: &(String, String, String, String), b: &(String, String, String, String)| (&a.0, &a.1, &a.2) == (&b.0, &b.1, &b.2);
+    let same = |a: &(String, String, String, String), b: &(String, String, String, String)| {
+        (&a.0, &a.1, &a.2) == (&b.0, &b.1, &b.2)
+    };
     for group in columns.chunk_by(same) {
         let (schema, table, data_type, _) = &group[0];
-        let names: Vec<&str> = group.iter().take(NAMED_COLUMNS).map(|column| column.3.as_str()).collect();
+        let names: Vec<&str> = group
+            .iter()
+            .take(NAMED_COLUMNS)
+            .map(|column| column.3.as_str())
+            .collect();
         let more = if group.len() > NAMED_COLUMNS { " and more" } else { "" };
         let names = format!("{}{more}", names.join(", "));
         let (code, text) = if data_type == "float" {
-            ("float-precision", format!("FLOAT columns are dumped with six significant digits: {names}"))
+            (
+                "float-precision",
+                format!("FLOAT columns are dumped with six significant digits: {names}"),
+            )
         } else {
             (
                 "json-scalars",
-                format!("dates, times, decimals and binary strings inside JSON documents come back as strings or numbers: {names}"),
+                format!(
+                    "dates, times, decimals and binary strings inside JSON documents come back as strings or numbers: {names}"
+                ),
             )
         };
         notices.push(Notice::new(code, text).about(format!("{schema}.{table}")));
@@ -146,5 +164,9 @@ pub(crate) fn losses(session: &mut Session, schemas: &[String]) -> Result<Vec<No
 }
 
 fn list(schemas: &[String]) -> String {
-    schemas.iter().map(|schema| quote_text(schema)).collect::<Vec<_>>().join(", ")
+    schemas
+        .iter()
+        .map(|schema| quote_text(schema))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

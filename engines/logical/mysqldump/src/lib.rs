@@ -39,7 +39,12 @@ impl Engine for MysqlDump {
         .vendor("Backstay")
         .summary("MySQL and MariaDB through mysqldump / mariadb-dump and mysql / mariadb")
         .databases(&["mysql", "mariadb"])
-        .operations(&[Operation::Probe, Operation::FullBackup, Operation::Restore, Operation::Clean])
+        .operations(&[
+            Operation::Probe,
+            Operation::FullBackup,
+            Operation::Restore,
+            Operation::Clean,
+        ])
         .restores_to(&[TargetKind::Server])
         .selects_tables()
         .options_schema(include_str!("options.schema.json"));

@@ -55,7 +55,10 @@ impl Options {
     /// [`ErrorKind::Usage`] for a pattern that is none.
     pub(crate) fn schemas(&self) -> Result<SchemaFilter, EngineError> {
         let parse = |patterns: &[String]| patterns.iter().map(|text| pattern(text)).collect::<Result<Vec<_>, _>>();
-        Ok(SchemaFilter { include: parse(&self.include_schemas)?, exclude: parse(&self.exclude_schemas)? })
+        Ok(SchemaFilter {
+            include: parse(&self.include_schemas)?,
+            exclude: parse(&self.exclude_schemas)?,
+        })
     }
 }
 
@@ -83,7 +86,10 @@ impl SchemaFilter {
     /// The first `include` that no schema fits.
     pub(crate) fn unmatched(&self, schemas: &[String]) -> Option<String> {
         let missed = |pattern: &&TablePattern| !schemas.iter().any(|schema| pattern.matches(schema, ""));
-        self.include.iter().find(missed).map(|pattern| pattern.to_string().trim_end_matches(".*").to_owned())
+        self.include
+            .iter()
+            .find(missed)
+            .map(|pattern| pattern.to_string().trim_end_matches(".*").to_owned())
     }
 }
 
@@ -100,9 +106,12 @@ mod tests {
     #[test]
     fn schemas() {
         let options: Options =
-            serde_json::from_str(r#"{"include_schemas": ["shop*", "`a.b`"], "exclude_schemas": ["shop_old"]}"#).unwrap();
+            serde_json::from_str(r#"{"include_schemas": ["shop*", "`a.b`"], "exclude_schemas": ["shop_old"]}"#)
+                .unwrap();
         let filter = options.schemas().unwrap();
-        let taken: Vec<bool> = ["shop", "shop_1", "shop_old", "a.b", "crm"].map(|name| filter.takes(name)).into();
+        let taken: Vec<bool> = ["shop", "shop_1", "shop_old", "a.b", "crm"]
+            .map(|name| filter.takes(name))
+            .into();
         assert_eq!(taken, [true, true, false, true, false]);
         assert_eq!(filter.unmatched(&["shop".into()]), Some("`a.b`".into()));
         assert!(pattern("a.b").unwrap_err().message.contains("`a.b` is no schema"));

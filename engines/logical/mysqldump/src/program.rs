@@ -21,8 +21,14 @@ const STDERR_KEPT: usize = 16 * 1024;
 const STDERR_SHOWN: usize = 5;
 
 /// What the environment could tell a client program besides the option file.
-const ENVIRONMENT: [&str; 6] =
-    ["MYSQL_PWD", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT", "MYSQL_GROUP_SUFFIX", "MYSQL_HOME"];
+const ENVIRONMENT: [&str; 6] = [
+    "MYSQL_PWD",
+    "MYSQL_HOST",
+    "MYSQL_TCP_PORT",
+    "MYSQL_UNIX_PORT",
+    "MYSQL_GROUP_SUFFIX",
+    "MYSQL_HOME",
+];
 
 /// Lines on stderr that take nothing away from a success, by what they contain, and why.
 const HARMLESS: [&str; 4] = [
@@ -69,9 +75,18 @@ impl Running {
         stdin: Stdio,
         stdout: Stdio,
     ) -> Result<Self, EngineError> {
-        let name = program.path.file_name().unwrap_or(program.path.as_os_str()).to_string_lossy().into_owned();
+        let name = program
+            .path
+            .file_name()
+            .unwrap_or(program.path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            EngineError::new(ErrorKind::Program, format!("{} can not be started", program.path.display())).because(error)
+            EngineError::new(
+                ErrorKind::Program,
+                format!("{} can not be started", program.path.display()),
+            )
+            .because(error)
         };
         let options = option_file(&client_option_file(session, program.flavour)).map_err(|error| failed(&error))?;
         let mut command = match find_by_name(&["setpriv"], &[]) {
@@ -84,18 +99,35 @@ impl Running {
         };
         // Not --defaults-extra-file: what stands in the files of whoever runs us is not about this server. MySQL's clients
         // read a login file besides, wherever this variable says.
-        command.arg(format!("--defaults-file=/dev/fd/{OPTION_FILE_FD}")).args(args);
+        command
+            .arg(format!("--defaults-file=/dev/fd/{OPTION_FILE_FD}"))
+            .args(args);
         for variable in ENVIRONMENT {
             command.env_remove(variable);
         }
         command.env("MYSQL_TEST_LOGIN_FILE", "/dev/null/none");
         command
-            .fd_mappings(vec![FdMapping { parent_fd: options, child_fd: OPTION_FILE_FD }])
+            .fd_mappings(vec![FdMapping {
+                parent_fd: options,
+                child_fd: OPTION_FILE_FD,
+            }])
             .map_err(|error| failed(&error))?;
-        let mut child =
-            command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().map_err(|error| failed(&error))?;
-        let stderr = child.stderr.take().map(|pipe| std::thread::spawn(move || keep_beginning(pipe)));
-        Ok(Self { name, child, stderr, waited: false })
+        let mut child = command
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe| std::thread::spawn(move || keep_beginning(pipe)));
+        Ok(Self {
+            name,
+            child,
+            stderr,
+            waited: false,
+        })
     }
 
     /// The program's stdout, once.
@@ -115,9 +147,17 @@ impl Running {
     pub(crate) fn wait(mut self) -> Result<Ended, EngineError> {
         let status = self.child.wait()?;
         self.waited = true;
-        let text = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let text = self
+            .stderr
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
         let complaints = complaints(&text);
-        Ok(Ended { name: self.name.clone(), status, complaints })
+        Ok(Ended {
+            name: self.name.clone(),
+            status,
+            complaints,
+        })
     }
 }
 
@@ -140,14 +180,23 @@ impl Ended {
     /// The error that it is not [`is_clean`](Self::is_clean).
     pub(crate) fn error(&self, what: &str) -> EngineError {
         let message = if self.status.success() {
-            format!("{} {what} with something on stderr that is not known to be harmless", self.name)
+            format!(
+                "{} {what} with something on stderr that is not known to be harmless",
+                self.name
+            )
         } else {
             format!("{} {what}: {}", self.name, self.status)
         };
         let privilege = self.complaints.iter().any(|line| {
-            line.contains("Access denied") || line.contains("insufficient privileges") || line.contains("command denied")
+            line.contains("Access denied")
+                || line.contains("insufficient privileges")
+                || line.contains("command denied")
         });
-        let kind = if privilege { ErrorKind::Privilege } else { ErrorKind::Program };
+        let kind = if privilege {
+            ErrorKind::Privilege
+        } else {
+            ErrorKind::Program
+        };
         let mut error = EngineError::new(kind, message);
         error.causes = self.complaints.iter().take(STDERR_SHOWN).cloned().collect();
         error
@@ -196,7 +245,10 @@ mod tests {
                       mysqldump: [Warning] unknown option '--loose-init-command=SELECT 1'\n--------------\n\n";
         assert_eq!(complaints(stderr), Vec::<String>::new());
         let stderr = format!("{stderr}mysqldump: Got error: 1356: View 'a.v' references invalid table(s)\n");
-        assert_eq!(complaints(&stderr), ["mysqldump: Got error: 1356: View 'a.v' references invalid table(s)"]);
+        assert_eq!(
+            complaints(&stderr),
+            ["mysqldump: Got error: 1356: View 'a.v' references invalid table(s)"]
+        );
     }
 
     #[test]

@@ -42,8 +42,10 @@ pub(crate) fn restore(job: &RestoreJob) -> Result<Restored, EngineError> {
     let options: Options = job.options()?;
     let link = only_link(job.chain())?;
     let Target::Server(server) = job.target() else {
-        return Err(EngineError::refused("a dump is loaded into a server, and the target is a data directory")
-            .advise("start a server on an empty data directory and restore to it"));
+        return Err(
+            EngineError::refused("a dump is loaded into a server, and the target is a data directory")
+                .advise("start a server on an empty data directory and restore to it"),
+        );
     };
     let mut session = Session::connect(server)?;
     let plan = Plan::read(link)?;
@@ -52,8 +54,18 @@ pub(crate) fn restore(job: &RestoreJob) -> Result<Restored, EngineError> {
     if options.skip_binary_log {
         session.run("SET SESSION sql_log_bin = 0")?;
     }
-    let mut restore = Restore { job, link, options, session, program };
-    if job.selection().is_everything() { restore.everything(&plan) } else { restore.selected(&plan) }
+    let mut restore = Restore {
+        job,
+        link,
+        options,
+        session,
+        program,
+    };
+    if job.selection().is_everything() {
+        restore.everything(&plan)
+    } else {
+        restore.selected(&plan)
+    }
 }
 
 fn only_link(chain: &[ChainLink]) -> Result<&ChainLink, EngineError> {
@@ -73,7 +85,10 @@ fn only_link(chain: &[ChainLink]) -> Result<&ChainLink, EngineError> {
 
 impl Restore<'_> {
     fn everything(&mut self, plan: &Plan) -> Result<Restored, EngineError> {
-        let schemas: Vec<&str> = plan.of_kind(Kind::Schema).map(|part| part.section.schema.as_str()).collect();
+        let schemas: Vec<&str> = plan
+            .of_kind(Kind::Schema)
+            .map(|part| part.section.schema.as_str())
+            .collect();
         target::refuse_occupied(&mut self.session, self.job.overwrite())?;
         let set_gtid = self.options.gtid == Gtid::Set;
         if set_gtid {
@@ -89,7 +104,9 @@ impl Restore<'_> {
                 restorer = Restorer::create(&mut self.session, &text)?;
             }
             if let Some(text) = self.text_of(plan.other(SERVER_OBJECTS))? {
-                restorer.notices.extend(restore_server_objects(&mut self.session, &text)?);
+                restorer
+                    .notices
+                    .extend(restore_server_objects(&mut self.session, &text)?);
             }
         }
         // Views last, and by a client of their own: what they are made of must be granted to their definers first.
@@ -120,7 +137,8 @@ impl Restore<'_> {
         let chosen = plan.select(selection)?;
         target::refuse_in_the_way(&mut self.session, &chosen, selection, self.job.overwrite())?;
         let parts: Vec<&plan::Part> = chosen.iter().map(|(_, part)| *part).collect();
-        self.job.expect(Some(parts.iter().map(|part| part.size).sum()), Some(parts.len() as u64));
+        self.job
+            .expect(Some(parts.iter().map(|part| part.size).sum()), Some(parts.len() as u64));
         for (schema, from) in plan::target_schemas(&chosen) {
             if !target::has_schema(&mut self.session, schema)? {
                 let create = self.create_schema(plan, schema, from)?;
@@ -143,11 +161,15 @@ impl Restore<'_> {
         for (target, part) in &chosen {
             let Section { kind, schema, name } = &part.section;
             if *kind == Kind::View && schema != target {
-                let text = format!("the view may go on reading from {schema}: names of schemas in its text are as they were");
+                let text =
+                    format!("the view may go on reading from {schema}: names of schemas in its text are as they were");
                 notices.push(Notice::new("view-refers", text).about(format!("{target}.{name}")));
             }
         }
-        Ok(Restored { positions: Vec::new(), notices })
+        Ok(Restored {
+            positions: Vec::new(),
+            notices,
+        })
     }
 
     /// `CREATE DATABASE` as the backup has it for `from`, under the name `schema`: same character set and collation.
@@ -160,8 +182,11 @@ impl Restore<'_> {
             .and_then(|(statement, _)| statement.split_once(&name))
             .map(|(before, after)| format!("CREATE DATABASE {before} {} {after}", quote_identifier(schema)))
             .ok_or_else(|| {
-                EngineError::new(ErrorKind::Damaged, format!("the backup has no CREATE DATABASE for {from}"))
-                    .advise(format!("create the schema {schema} on the target, then restore again"))
+                EngineError::new(
+                    ErrorKind::Damaged,
+                    format!("the backup has no CREATE DATABASE for {from}"),
+                )
+                .advise(format!("create the schema {schema} on the target, then restore again"))
             })
     }
 
@@ -179,8 +204,11 @@ impl Restore<'_> {
 /// Whether an object is one that this engine does not know: from a later version of it.
 fn unknown(object: &ObjectInfo) -> EngineError {
     let kind = object.attributes.kind.as_deref().unwrap_or("none");
-    EngineError::refused(format!("the backup's object {} is of a kind that this version does not know ({kind})", object.name))
-        .advise("restore with the version of the engine that made the backup, or a later one")
+    EngineError::refused(format!(
+        "the backup's object {} is of a kind that this version does not know ({kind})",
+        object.name
+    ))
+    .advise("restore with the version of the engine that made the backup, or a later one")
 }
 
 /// The family that a flavour's name is of.

@@ -52,12 +52,18 @@ impl Kind {
 
     /// Its name, as in an object's attributes.
     pub(crate) fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The kind of that name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(kind, _)| *kind)
     }
 }
 
@@ -85,7 +91,11 @@ impl Section {
 
     /// A section of a table, view or sequence.
     pub(crate) fn of_table(kind: Kind, schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { kind, schema: schema.into(), name: name.into() }
+        Self {
+            kind,
+            schema: schema.into(),
+            name: name.into(),
+        }
     }
 
     /// The name of its object: `table/shop/orders.sql`.
@@ -182,7 +192,11 @@ mod tests {
         for (kind, name) in Kind::ALL {
             assert_eq!((kind.name(), Kind::from_name(name)), (name, Some(kind)));
             let section = Section::of_table(kind, "s", "t");
-            let object = ObjectInfo { name: section.object_name(), attributes: section.attributes(7), size: 0 };
+            let object = ObjectInfo {
+                name: section.object_name(),
+                attributes: section.attributes(7),
+                size: 0,
+            };
             assert_eq!(Section::of_object(&object), Some((section, 7)));
         }
     }

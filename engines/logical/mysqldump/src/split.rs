@@ -156,7 +156,10 @@ impl Splitter {
         if self.completed {
             return Ok(());
         }
-        let message = format!("the dump is cut off: it ends in {}, without the line `-- Dump completed`", self.current);
+        let message = format!(
+            "the dump is cut off: it ends in {}, without the line `-- Dump completed`",
+            self.current
+        );
         Err(EngineError::new(ErrorKind::Program, message))
     }
 
@@ -235,18 +238,19 @@ impl Splitter {
         if self.state == Held::Line && line == b"--\n" {
             return self.keep(Held::Frame);
         }
-        if self.state == Held::Frame && line == b"--\n" {
-            let frame = self.held.split_off(self.line);
+        if self.state != Held::Line && (line == b"--\n" || !line.starts_with(b"-")) {
+            // The line below a comment, not the one above: what is held is text, and this line is looked at by itself.
+            let line = self.held.split_off(self.line);
             self.pass_on(sink)?;
-            self.held = frame;
-            return self.keep(Held::Frame);
+            self.held = line;
+            return self.line_is_whole(sink);
         }
         if self.state != Held::Line {
             let comment = &self.held[b"--\n".len()..];
             return match marker::parse(comment, &self.current.schema) {
                 Parsed::Marker(marker) => self.section(marker, sink),
                 Parsed::Partial => self.keep(Held::Name),
-                _ if self.current.kind == Kind::Header || !line.starts_with(b"-- ") => self.pass_on(sink),
+                _ if self.current.kind == Kind::Header => self.pass_on(sink),
                 _ => Err(self.unexpected(&format!("`{}`", String::from_utf8_lossy(comment).trim_end()))),
             };
         }
@@ -278,7 +282,10 @@ impl Splitter {
         let next = match marker {
             Marker::Database(schema) if self.current.kind != Kind::Footer => {
                 self.views = !self.schemas.insert(schema.clone());
-                Ok(Section::of_schema(if self.views { Kind::Views } else { Kind::Schema }, schema))
+                Ok(Section::of_schema(
+                    if self.views { Kind::Views } else { Kind::Schema },
+                    schema,
+                ))
             }
             Marker::Table(name) if may_define => in_schema(Kind::Table, name),
             Marker::Sequence(name) if may_define => in_schema(Kind::Sequence, name),
@@ -302,8 +309,12 @@ impl Splitter {
     }
 
     fn unexpected(&self, what: &str) -> EngineError {
-        let message = format!("the dump is not of a form that can be split safely: in {}, found {what}", self.current);
-        EngineError::new(ErrorKind::Program, message)
-            .advise("look for a name or a body there that holds lines like the dump's own comments, and rename or rewrite it")
+        let message = format!(
+            "the dump is not of a form that can be split safely: in {}, found {what}",
+            self.current
+        );
+        EngineError::new(ErrorKind::Program, message).advise(
+            "look for a name or a body there that holds lines like the dump's own comments, and rename or rewrite it",
+        )
     }
 }

@@ -13,7 +13,11 @@ pub(super) fn read(session: &mut Session, script: &mut Script) -> Result<(), Eng
     let accounts: Vec<Account> = rows
         .into_iter()
         .filter(|(user, ..)| !RESERVED.contains(&user.as_str()))
-        .map(|(user, host, role)| Account { user, host, role: role == "Y" })
+        .map(|(user, host, role)| Account {
+            user,
+            host,
+            role: role == "Y",
+        })
         .collect();
     for account in accounts.iter().filter(|account| !account.is_public()) {
         let create = if account.role {
@@ -24,11 +28,19 @@ pub(super) fn read(session: &mut Session, script: &mut Script) -> Result<(), Eng
         script.add("create", account, &create)?;
     }
     for account in &accounts {
-        let name = if account.is_public() { "PUBLIC".to_owned() } else { account.quoted() };
+        let name = if account.is_public() {
+            "PUBLIC".to_owned()
+        } else {
+            account.quoted()
+        };
         let mut statements: Vec<String> = session.query(format!("SHOW GRANTS FOR {name}"))?;
         if account.role {
             // Those of the roles that this one has are shown too.
-            let own = if account.is_public() { name } else { quote_identifier(&account.user) };
+            let own = if account.is_public() {
+                name
+            } else {
+                quote_identifier(&account.user)
+            };
             statements.retain(|statement| is_granted_to(statement, &own));
         }
         script.add("grant", account, &statements)?;

@@ -14,7 +14,11 @@ pub(super) fn read(session: &mut Session, script: &mut Script) -> Result<(), Eng
     let accounts: Vec<Account> = rows
         .into_iter()
         .filter(|(user, _)| !RESERVED.contains(&user.as_str()))
-        .map(|(user, host)| Account { user, host, role: false })
+        .map(|(user, host)| Account {
+            user,
+            host,
+            role: false,
+        })
         .collect();
     let mut grants = Vec::new();
     for account in &accounts {
@@ -23,7 +27,11 @@ pub(super) fn read(session: &mut Session, script: &mut Script) -> Result<(), Eng
         script.add("create", account, &without_default_roles(create, &default_roles)?)?;
         let mut statements: Vec<String> = session.query(format!("SHOW GRANTS FOR {}", account.quoted()))?;
         if !default_roles.is_empty() {
-            statements.push(format!("SET DEFAULT ROLE {} TO {}", default_roles.join(","), account.quoted()));
+            statements.push(format!(
+                "SET DEFAULT ROLE {} TO {}",
+                default_roles.join(","),
+                account.quoted()
+            ));
         }
         grants.push((account, statements));
     }
@@ -38,7 +46,10 @@ fn default_roles(session: &mut Session, account: &Account) -> Result<Vec<String>
         "SELECT DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST FROM mysql.default_roles WHERE USER = ? AND HOST = ? ORDER BY 1, 2",
         (&account.user, &account.host),
     )?;
-    Ok(roles.into_iter().map(|(user, host)| format!("{}@{}", quote_identifier(&user), quote_identifier(&host))).collect())
+    Ok(roles
+        .into_iter()
+        .map(|(user, host)| format!("{}@{}", quote_identifier(&user), quote_identifier(&host)))
+        .collect())
 }
 
 /// The statement without its DEFAULT ROLE clause: a role must have been granted before it can be a default.
@@ -71,7 +82,8 @@ mod tests {
     fn default_roles_are_cut_out() {
         let roles = ["`a`@`%`".to_owned(), "`b`@`%`".to_owned()];
         let create = |text: &str| vec![text.to_owned()];
-        let with = "CREATE USER `u`@`%` IDENTIFIED WITH 'p' AS 0x00 DEFAULT ROLE `b`@`%`,`a`@`%` REQUIRE NONE PASSWORD EXPIRE";
+        let with =
+            "CREATE USER `u`@`%` IDENTIFIED WITH 'p' AS 0x00 DEFAULT ROLE `b`@`%`,`a`@`%` REQUIRE NONE PASSWORD EXPIRE";
         let without = "CREATE USER `u`@`%` IDENTIFIED WITH 'p' AS 0x00 REQUIRE NONE PASSWORD EXPIRE";
         assert_eq!(without_default_roles(create(with), &roles).unwrap(), create(without));
         assert_eq!(without_default_roles(create(without), &[]).unwrap(), create(without));

@@ -8,8 +8,8 @@ use backstay_mysql::{Session, mysql, quote_identifier};
 use super::Account;
 use super::script::{Entry, Script};
 
-/// A GRANT on what is not there yet: no such table, no such column, no such routine.
-const NOT_THERE_YET: [u16; 3] = [1146, 1054, 1305];
+/// A GRANT on what is not there yet: no such schema, table, column, routine.
+const NOT_THERE_YET: [u16; 4] = [1049, 1146, 1054, 1305];
 
 /// Restores accounts in steps: what they are and most grants before the dump is loaded, for definers must exist and
 /// views are checked against their rights; grants on single tables and routines once these are there.
@@ -28,14 +28,17 @@ impl Restorer {
     /// The server refuses a statement; the account may not create others.
     pub(crate) fn create(session: &mut Session, text: &str) -> Result<Self, EngineError> {
         let mut restorer = Self::default();
-        let mut existing = existing(session)?;
+        let existing = existing(session)?;
         let mut made = HashSet::new();
         let entries = Script::parse(text)?;
         for entry in entries.iter().filter(|entry| entry.what == "create") {
             let account: Account = entry.about()?;
             if existing.contains(&account) {
-                let text = "the target has this account: it was left as it is, its password and grants are not the backup's";
-                restorer.notices.push(Notice::new("account-kept", text).about(account.quoted()));
+                let text =
+                    "the target has this account: it was left as it is, its password and grants are not the backup's";
+                restorer
+                    .notices
+                    .push(Notice::new("account-kept", text).about(account.quoted()));
                 continue;
             }
             run(session, entry.statement, &account)?;
@@ -44,10 +47,13 @@ impl Restorer {
             }
             made.insert(account);
         }
-        existing.retain(Account::is_public);
-        for entry in entries.iter().filter(|entry| entry.what == "grant" && !entry.statement.is_empty()) {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.what == "grant" && !entry.statement.is_empty())
+        {
             let account: Account = entry.about()?;
-            if !made.contains(&account) && !existing.contains(&account) {
+            // Everybody's role is on every server; what the backup grants it is added.
+            if !made.contains(&account) && !account.is_public() {
                 continue;
             }
             if !grant(session, entry.statement)? {
@@ -83,12 +89,19 @@ impl Restorer {
     /// Whoever creates a role on MariaDB becomes its administrator. That ends, unless the backup says so too.
     fn keep_foreign_roles(&mut self, session: &mut Session, entries: &[Entry<'_>]) -> Result<(), EngineError> {
         let (user, host) = session.account().rsplit_once('@').unwrap_or((session.account(), "%"));
-        let me = Account { user: user.to_owned(), host: host.to_owned(), role: false };
+        let me = Account {
+            user: user.to_owned(),
+            host: host.to_owned(),
+            role: false,
+        };
         for role in std::mem::take(&mut self.adopted) {
             let role = quote_identifier(&role);
             let granted = format!("GRANT {role} TO ");
             let mut mine = false;
-            for entry in entries.iter().filter(|entry| entry.what == "grant" && entry.statement.starts_with(&granted)) {
+            for entry in entries
+                .iter()
+                .filter(|entry| entry.what == "grant" && entry.statement.starts_with(&granted))
+            {
                 mine |= entry.about::<Account>()? == me;
             }
             if !mine {
@@ -112,7 +125,13 @@ pub(crate) fn restore_server_objects(session: &mut Session, text: &str) -> Resul
         let name: String = entry.about()?;
         if entry.what == "server" {
             if has(&servers, &name) {
-                notices.push(Notice::new("server-kept", "the target has this foreign server: it was left as it is").about(name));
+                notices.push(
+                    Notice::new(
+                        "server-kept",
+                        "the target has this foreign server: it was left as it is",
+                    )
+                    .about(name),
+                );
             } else {
                 // It can hold a password, which an error would show.
                 let result = mysql::prelude::Queryable::query_drop(session.conn(), entry.statement);
@@ -121,7 +140,10 @@ pub(crate) fn restore_server_objects(session: &mut Session, text: &str) -> Resul
         } else if has(&functions, &name) {
             notices.push(Notice::new("function-kept", "the target has this loadable function").about(name));
         } else if let Err(error) = session.run(entry.statement) {
-            let text = format!("this loadable function could not be made; install its library, then run: {}", entry.statement);
+            let text = format!(
+                "this loadable function could not be made; install its library, then run: {}",
+                entry.statement
+            );
             notices.push(Notice::new("function-left-out", format!("{text} ({error})")).about(name));
         }
     }
@@ -129,9 +151,17 @@ pub(crate) fn restore_server_objects(session: &mut Session, text: &str) -> Resul
 }
 
 fn existing(session: &mut Session) -> Result<HashSet<Account>, EngineError> {
-    let role = if session.flavour().is_mariadb() { "is_role" } else { "'N'" };
+    let role = if session.flavour().is_mariadb() {
+        "is_role"
+    } else {
+        "'N'"
+    };
     let rows: Vec<(String, String, String)> = session.query(format!("SELECT User, Host, {role} FROM mysql.user"))?;
-    let account = |(user, host, role)| Account { user, host, role: role == "Y" };
+    let account = |(user, host, role)| Account {
+        user,
+        host,
+        role: role == "Y",
+    };
     Ok(rows.into_iter().map(account).collect())
 }
 

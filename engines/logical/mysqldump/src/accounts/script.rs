@@ -64,11 +64,19 @@ impl Script {
                 (what, about) = line.split_once(' ').ok_or_else(|| damaged(line))?;
                 rest = after;
                 if rest.is_empty() || rest.starts_with("-- ") {
-                    entries.push(Entry { what, about, statement: "" });
+                    entries.push(Entry {
+                        what,
+                        about,
+                        statement: "",
+                    });
                 }
             } else {
                 let end = statement_end(rest).ok_or_else(|| damaged(rest))?;
-                entries.push(Entry { what, about, statement: &rest[..end] });
+                entries.push(Entry {
+                    what,
+                    about,
+                    statement: &rest[..end],
+                });
                 rest = rest[end..].strip_prefix(";\n").ok_or_else(|| damaged(&rest[end..]))?;
             }
         }
@@ -95,7 +103,10 @@ fn statement_end(text: &str) -> Option<usize> {
 
 fn damaged(at: &str) -> EngineError {
     let shown: String = at.chars().take(60).collect();
-    EngineError::new(ErrorKind::Damaged, format!("the backup's accounts can not be read at `{shown}`"))
+    EngineError::new(
+        ErrorKind::Damaged,
+        format!("the backup's accounts can not be read at `{shown}`"),
+    )
 }
 
 #[cfg(test)]
@@ -115,8 +126,10 @@ mod tests {
         script.add("grant", &"last", &statements[..1]).unwrap();
         let text = script.into_text();
         let read = Script::parse(&text).unwrap();
-        let shown: Vec<(&str, String, &str)> =
-            read.iter().map(|entry| (entry.what, entry.about().unwrap(), entry.statement)).collect();
+        let shown: Vec<(&str, String, &str)> = read
+            .iter()
+            .map(|entry| (entry.what, entry.about().unwrap(), entry.statement))
+            .collect();
         assert_eq!(
             shown,
             [

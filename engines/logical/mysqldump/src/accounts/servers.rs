@@ -52,12 +52,17 @@ pub(super) fn read(session: &mut Session, script: &mut Script) -> Result<Vec<Not
             2 => "INTEGER",
             4 => "DECIMAL",
             other => {
-                let text = format!("a loadable function of {library} that returns an unknown type ({other}) is not backed up");
+                let text =
+                    format!("a loadable function of {library} that returns an unknown type ({other}) is not backed up");
                 notices.push(Notice::new("function-left-out", text).about(name));
                 continue;
             }
         };
-        let aggregate = if kind.eq_ignore_ascii_case("aggregate") { "AGGREGATE " } else { "" };
+        let aggregate = if kind.eq_ignore_ascii_case("aggregate") {
+            "AGGREGATE "
+        } else {
+            ""
+        };
         let statement = format!(
             "CREATE {aggregate}FUNCTION {} RETURNS {returns} SONAME {}",
             quote_identifier(&name),

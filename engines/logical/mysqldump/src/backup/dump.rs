@@ -58,10 +58,18 @@ impl Dump {
         let args = arguments(options, program, history, &lock_name, schemas);
         let before = newest_session(locking)?;
         let mut running = Running::start(program, locking, &args, Stdio::null(), Stdio::piped())?;
-        let stdout = running.stdout().ok_or_else(|| EngineError::other("the dump tool has no stdout"))?;
+        let stdout = running
+            .stdout()
+            .ok_or_else(|| EngineError::other("the dump tool has no stdout"))?;
         // A smaller pipe is slower, not wrong: unprivileged users may have used up their share.
         let _ = rustix::pipe::fcntl_setpipe_size(&stdout, CHUNK);
-        let mut dump = Self { stdout, program: running, beginning: Vec::new(), ended: false, _guard: None };
+        let mut dump = Self {
+            stdout,
+            program: running,
+            beginning: Vec::new(),
+            ended: false,
+            _guard: None,
+        };
 
         let deadline = Instant::now() + options.lock_wait();
         let mut buffer = vec![0; CHUNK];
@@ -114,7 +122,10 @@ impl Dump {
 
     fn wait_for_bytes(&self) -> Result<bool, EngineError> {
         let mut fds = [PollFd::new(&self.stdout, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(LOOK.subsec_nanos()),
+        };
         match poll(&mut fds, Some(&timeout)) {
             Ok(ready) => Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => Ok(false),
@@ -146,13 +157,19 @@ fn arguments(options: &Options, program: &Program, history: bool, lock_name: &st
     .into();
     args.push(format!("--max-allowed-packet={}", options.max_allowed_packet));
     if program.flavour.is_mariadb() {
+        // A table with a default from a sequence can not be loaded under LOCK TABLES, which names the table alone (error
+        // 1100). Nobody else is on the tables during a restore.
+        args.push("--skip-add-locks".to_owned());
         if history {
             args.push("--dump-history".to_owned());
         }
     } else {
         args.push("--set-gtid-purged=OFF".to_owned());
         // A named lock tells which session is the tool's.
-        args.push(format!("--loose-init-command=SELECT GET_LOCK({}, 0)", quote_text(lock_name)));
+        args.push(format!(
+            "--loose-init-command=SELECT GET_LOCK({}, 0)",
+            quote_text(lock_name)
+        ));
     }
     args.push("--databases".to_owned());
     args.push("--".to_owned());
@@ -182,7 +199,9 @@ fn session_of_dump(session: &mut Session, lock_name: &str, before: u64) -> Resul
     let own = session.connection_id();
     let all = sessions(session)?;
     let user = all.iter().find(|(id, _)| *id == own).map(|(_, user)| user.clone());
-    let mut new = all.into_iter().filter(|(id, name)| *id > before && Some(name) == user.as_ref());
+    let mut new = all
+        .into_iter()
+        .filter(|(id, name)| *id > before && Some(name) == user.as_ref());
     Ok(match (new.next(), new.next()) {
         (Some((id, _)), None) => Some(id),
         _ => None,
@@ -203,7 +222,10 @@ mod tests {
 
     #[test]
     fn names_of_locks_fit() {
-        assert_eq!(lock_name("20261122T101530Z-full-mysqldump-7f3a"), "backstay_20261122T101530Z-full-mysqldump-7f3a");
+        assert_eq!(
+            lock_name("20261122T101530Z-full-mysqldump-7f3a"),
+            "backstay_20261122T101530Z-full-mysqldump-7f3a"
+        );
         assert_eq!(lock_name(&"x".repeat(100)).len(), 57);
     }
 }

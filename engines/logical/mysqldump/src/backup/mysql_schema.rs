@@ -83,8 +83,11 @@ pub(super) fn left_out(session: &mut Session) -> Result<Vec<Notice>, EngineError
          LOWER(TABLE_NAME) NOT IN ({own}) AND TABLE_NAME NOT LIKE 'gtid\\_slave\\_pos\\_%' ORDER BY 1"
     ))?;
     let notice = |table| {
-        Notice::new("system-schema-table", "a table in the server's own schema is not backed up; move it to another schema")
-            .about(format!("mysql.{table}"))
+        Notice::new(
+            "system-schema-table",
+            "a table in the server's own schema is not backed up; move it to another schema",
+        )
+        .about(format!("mysql.{table}"))
     };
     Ok(tables.into_iter().map(notice).collect())
 }

@@ -20,7 +20,12 @@ pub(crate) struct Objects<'a> {
 impl<'a> Objects<'a> {
     /// Of a dump that has `expected`.
     pub(crate) fn new(job: &'a BackupJob, expected: Expected) -> Self {
-        Self { job, expected, open: None, count: 0 }
+        Self {
+            job,
+            expected,
+            open: None,
+            count: 0,
+        }
     }
 
     /// Ends the last object.

@@ -46,7 +46,9 @@ impl<'a> Feed<'a> {
             format!("--max-allowed-packet={}", restore.options.max_allowed_packet),
         ];
         let mut program = Running::start(&restore.program, &restore.session, &args, Stdio::piped(), Stdio::null())?;
-        let stdin = program.stdin().ok_or_else(|| EngineError::other("the client has no stdin"))?;
+        let stdin = program
+            .stdin()
+            .ok_or_else(|| EngineError::other("the client has no stdin"))?;
         // As for the dump's: smaller is slower, not wrong.
         let _ = rustix::pipe::fcntl_setpipe_size(&stdin, CHUNK);
         let mut feed = Self {
@@ -134,7 +136,11 @@ impl<'a> Feed<'a> {
             return Ok(());
         };
         let ended = program.wait()?;
-        if ended.is_clean() { Ok(()) } else { Err(self.error(&ended)) }
+        if ended.is_clean() {
+            Ok(())
+        } else {
+            Err(self.error(&ended))
+        }
     }
 
     fn error(&self, ended: &Ended) -> EngineError {
@@ -174,9 +180,14 @@ mod tests {
 
     #[test]
     fn an_error_leads_to_its_section() {
-        assert_eq!(error_line("ERROR 1146 (42S02) at line 12: Table 'x' at line 13"), Some(12));
+        assert_eq!(
+            error_line("ERROR 1146 (42S02) at line 12: Table 'x' at line 13"),
+            Some(12)
+        );
         assert_eq!(error_line("ERROR 2006 (HY000): gone"), None);
-        let begins: Vec<(u64, String)> = [(1, "a"), (1, "b"), (10, "c")].map(|(line, name)| (line, name.to_owned())).into();
+        let begins: Vec<(u64, String)> = [(1, "a"), (1, "b"), (10, "c")]
+            .map(|(line, name)| (line, name.to_owned()))
+            .into();
         let at = |line| section_at(&begins, line).unwrap();
         assert_eq!([at(1), at(9), at(10), at(99)], ["b", "b", "c", "c"]);
     }

@@ -8,22 +8,34 @@ use backstay_mysql::{Session, content, quote_text};
 /// # Errors
 /// [`ErrorKind::Refused`], or [`ErrorKind::Usage`].
 pub(super) fn check(session: &mut Session, record: &BackupRecord, schemas: &[&str]) -> Result<(), EngineError> {
-    let wanted = if session.flavour().is_mariadb() { PositionKind::MARIADB_GTID } else { PositionKind::MYSQL_GTID };
+    let wanted = if session.flavour().is_mariadb() {
+        PositionKind::MARIADB_GTID
+    } else {
+        PositionKind::MYSQL_GTID
+    };
     if gtid(record).is_none_or(|position| position.kind != wanted) {
         let message = format!("gtid = \"set\": the backup has no position of kind {}", wanted.as_str());
         return Err(EngineError::new(ErrorKind::Usage, message).advise("restore with gtid = \"ignore\""));
     }
     if !session.flavour().is_mariadb() && session.variable("gtid_mode")?.as_deref() != Some("ON") {
         let message = "gtid = \"set\": GTIDs are off on the target (gtid_mode)";
-        return Err(EngineError::new(ErrorKind::Usage, message).advise("start it with --gtid-mode=ON --enforce-gtid-consistency=ON"));
+        return Err(EngineError::new(ErrorKind::Usage, message)
+            .advise("start it with --gtid-mode=ON --enforce-gtid-consistency=ON"));
     }
     let found = content(session)?;
-    let foreign: Vec<&String> = found.schemas.iter().filter(|name| !schemas.contains(&name.as_str())).collect();
+    let foreign: Vec<&String> = found
+        .schemas
+        .iter()
+        .filter(|name| !schemas.contains(&name.as_str()))
+        .collect();
     if foreign.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
-    let message = format!("gtid = \"set\" replaces the target's GTID history, and it has schemas of its own: {}", names.join(", "));
+    let message = format!(
+        "gtid = \"set\" replaces the target's GTID history, and it has schemas of its own: {}",
+        names.join(", ")
+    );
     Err(EngineError::refused(message).advise("restore to an empty server, or with gtid = \"ignore\""))
 }
 
@@ -37,7 +49,11 @@ pub(super) fn set(session: &mut Session, record: &BackupRecord) -> Result<Vec<Po
         session.run("RESET MASTER")?;
         session.run(format!("SET GLOBAL gtid_slave_pos = {}", quote_text(&value)))?;
     } else {
-        let reset = if session.version().at_least(8, 2, 0) { "RESET BINARY LOGS AND GTIDS" } else { "RESET MASTER" };
+        let reset = if session.version().at_least(8, 2, 0) {
+            "RESET BINARY LOGS AND GTIDS"
+        } else {
+            "RESET MASTER"
+        };
         session.run(reset)?;
         session.run(format!("SET GLOBAL gtid_purged = {}", quote_text(&value)))?;
     }
@@ -46,7 +62,11 @@ pub(super) fn set(session: &mut Session, record: &BackupRecord) -> Result<Vec<Po
 
 /// The positions that replay can go on from although the GTID state was left alone: none if the server had GTIDs.
 pub(super) fn replayable(record: &BackupRecord) -> Vec<Position> {
-    if gtid(record).is_some() { Vec::new() } else { record.positions.clone() }
+    if gtid(record).is_some() {
+        Vec::new()
+    } else {
+        record.positions.clone()
+    }
 }
 
 /// What is said where the state was left alone.
@@ -62,5 +82,8 @@ pub(super) fn unset_notice(record: &BackupRecord) -> Option<Notice> {
 }
 
 fn gtid(record: &BackupRecord) -> Option<&Position> {
-    record.positions.iter().find(|position| [PositionKind::MYSQL_GTID, PositionKind::MARIADB_GTID].contains(&position.kind))
+    record
+        .positions
+        .iter()
+        .find(|position| [PositionKind::MYSQL_GTID, PositionKind::MARIADB_GTID].contains(&position.kind))
 }

@@ -12,7 +12,7 @@ use crate::section::{Kind, Section};
 /// How many names an error offers.
 const OFFERED: usize = 5;
 /// How alike a name must be to be offered, from 0 to 1.
-const ALIKE: f64 = 0.6;
+const ALIKE: f64 = 0.7;
 
 /// A section that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +44,16 @@ impl Plan {
         for object in link.objects() {
             let object = object?;
             if let Some((section, seq)) = Section::of_object(&object) {
-                plan.parts.push(Part { section, seq, object: object.name, size: object.size });
+                plan.parts.push(Part {
+                    section,
+                    seq,
+                    object: object.name,
+                    size: object.size,
+                });
             } else {
-                let kind = [ACCOUNTS, SERVER_OBJECTS].into_iter().find(|kind| object.attributes.kind.as_deref() == Some(kind));
+                let kind = [ACCOUNTS, SERVER_OBJECTS]
+                    .into_iter()
+                    .find(|kind| object.attributes.kind.as_deref() == Some(kind));
                 plan.others.insert(kind.ok_or_else(|| unknown(&object))?, object.name);
             }
         }
@@ -61,14 +68,20 @@ impl Plan {
         let (first, last) = (self.parts.first(), self.parts.last());
         let ends = [first, last].map(|part| part.map(|part| part.section.kind));
         if let Some((part, expected)) = gap {
-            let message = format!("part {expected} of the dump is missing: {} is number {}", part.object, part.seq);
+            let message = format!(
+                "part {expected} of the dump is missing: {} is number {}",
+                part.object, part.seq
+            );
             return Err(EngineError::new(ErrorKind::Damaged, message));
         }
         // Without schemas there is no dump.
         if self.parts.is_empty() || ends == [Some(Kind::Header), Some(Kind::Footer)] {
             return Ok(());
         }
-        Err(EngineError::new(ErrorKind::Damaged, "the dump's header or footer is missing from the backup"))
+        Err(EngineError::new(
+            ErrorKind::Damaged,
+            "the dump's header or footer is missing from the backup",
+        ))
     }
 
     /// Sections of a kind.
@@ -78,7 +91,9 @@ impl Plan {
 
     /// All but header and footer.
     pub(super) fn body(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter().filter(|part| !matches!(part.section.kind, Kind::Header | Kind::Footer))
+        self.parts
+            .iter()
+            .filter(|part| !matches!(part.section.kind, Kind::Header | Kind::Footer))
     }
 
     /// The object of another kind.
@@ -116,7 +131,10 @@ impl Plan {
             .map(|part| (selection.target_schema(&part.section.schema), part))
             .collect();
         if chosen.is_empty() {
-            return Err(EngineError::new(ErrorKind::Usage, "the selection leaves nothing of the backup to restore"));
+            return Err(EngineError::new(
+                ErrorKind::Usage,
+                "the selection leaves nothing of the backup to restore",
+            ));
         }
         chosen.sort_by_key(|(_, part)| {
             let step = match part.section.kind {
@@ -130,7 +148,10 @@ impl Plan {
         let mut targets = HashMap::new();
         for (target, part) in chosen.iter().filter(|(_, part)| part.section.kind != Kind::ViewStub) {
             if let Some(other) = targets.insert((*target, part.section.name.as_str()), &part.section) {
-                let message = format!("{other} and {} would both become {target}.{}", part.section, part.section.name);
+                let message = format!(
+                    "{other} and {} would both become {target}.{}",
+                    part.section, part.section.name
+                );
                 return Err(EngineError::new(ErrorKind::Usage, message).advise("restore them one by one"));
             }
         }
@@ -175,8 +196,16 @@ mod tests {
             Section::of_table(Kind::View, "shop", "a"),
             Section::of_dump(Kind::Footer),
         ];
-        let part = |(section, seq): (Section, u64)| Part { object: section.object_name(), section, seq, size: 1 };
-        Plan { parts: sections.into_iter().zip(0..).map(part).collect(), ..Plan::default() }
+        let part = |(section, seq): (Section, u64)| Part {
+            object: section.object_name(),
+            section,
+            seq,
+            size: 1,
+        };
+        Plan {
+            parts: sections.into_iter().zip(0..).map(part).collect(),
+            ..Plan::default()
+        }
     }
 
     fn selection(include: &[&str], into: Option<&str>) -> Selection {
@@ -191,7 +220,10 @@ mod tests {
     fn tables_come_before_stand_ins_and_these_before_views() {
         let (plan, selection) = (plan(), selection(&["shop.*"], Some("copy")));
         let chosen = plan.select(&selection).unwrap();
-        let names: Vec<String> = chosen.iter().map(|(target, part)| format!("{target} < {}", part.object)).collect();
+        let names: Vec<String> = chosen
+            .iter()
+            .map(|(target, part)| format!("{target} < {}", part.object))
+            .collect();
         assert_eq!(
             names,
             [
@@ -223,7 +255,12 @@ mod tests {
         let mut plan = plan();
         plan.check().unwrap();
         plan.parts.remove(2);
-        assert!(plan.check().unwrap_err().message.starts_with("part 2 of the dump is missing"));
+        assert!(
+            plan.check()
+                .unwrap_err()
+                .message
+                .starts_with("part 2 of the dump is missing")
+        );
         plan.parts.truncate(2);
         assert!(plan.check().unwrap_err().message.contains("header or footer"));
     }

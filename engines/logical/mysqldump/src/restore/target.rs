@@ -17,9 +17,15 @@ pub(super) fn check_family(session: &Session, record: &BackupRecord, everything:
     if !everything || is_mariadb(&backup.flavour) == session.flavour().is_mariadb() {
         return Ok(());
     }
-    let message =
-        format!("the backup is of {} {}, and the target is {} {}", backup.flavour, backup.version, session.flavour(), session.version());
-    Err(EngineError::refused(message).advise("restore to a server of the same family, or single schemas by --tables 'schema.*'"))
+    let message = format!(
+        "the backup is of {} {}, and the target is {} {}",
+        backup.flavour,
+        backup.version,
+        session.flavour(),
+        session.version()
+    );
+    Err(EngineError::refused(message)
+        .advise("restore to a server of the same family, or single schemas by --tables 'schema.*'"))
 }
 
 /// Refuses a target that has user schemas, unless they may be replaced.
@@ -33,8 +39,9 @@ pub(super) fn refuse_occupied(session: &mut Session, overwrite: bool) -> Result<
     }
     let all: Vec<String> = found.schemas.into_iter().chain(found.objects).collect();
     let message = format!("the target {} is not empty: it has {}", session.address(), named(&all));
-    Err(EngineError::refused(message)
-        .advise("restore to an empty server, or with --overwrite, which drops and replaces the schemas that are in the backup"))
+    Err(EngineError::refused(message).advise(
+        "restore to an empty server, or with --overwrite, which drops and replaces the schemas that are in the backup",
+    ))
 }
 
 /// Drops schemas, so that nothing of theirs is mixed with the backup's. Other schemas' foreign keys to them stay.
@@ -48,7 +55,10 @@ pub(super) fn drop_schemas(session: &mut Session, schemas: &[&str]) -> Result<()
 
 /// Whether the target has a schema.
 pub(super) fn has_schema(session: &mut Session, schema: &str) -> Result<bool, EngineError> {
-    let sql = format!("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}", quote_text(schema));
+    let sql = format!(
+        "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+        quote_text(schema)
+    );
     Ok(session.query_first::<u8>(sql)?.is_some())
 }
 
@@ -82,19 +92,32 @@ pub(super) fn refuse_in_the_way(
         }
     }
     if !another.is_empty() {
-        let message = format!("the target {} has something else of the same name: {}", session.address(), named(&another));
+        let message = format!(
+            "the target {} has something else of the same name: {}",
+            session.address(),
+            named(&another)
+        );
         return Err(EngineError::refused(message).advise("drop or rename it, or restore beside it with --into-schema"));
     }
     if there.is_empty() || overwrite {
         return Ok(());
     }
-    let beside = if selection.into_schema.is_some() { "another schema" } else { "a schema beside it (--into-schema)" };
+    let beside = if selection.into_schema.is_some() {
+        "another schema"
+    } else {
+        "a schema beside it (--into-schema)"
+    };
     let message = format!("the target {} already has {}", session.address(), named(&there));
-    Err(EngineError::refused(message).advise(format!("restore into {beside}, or with --overwrite, which replaces what is there")))
+    Err(EngineError::refused(message).advise(format!(
+        "restore into {beside}, or with --overwrite, which replaces what is there"
+    )))
 }
 
 fn named(names: &[String]) -> String {
-    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    let more = if names.len() > NAMED {
+        format!(" and {} more", names.len() - NAMED)
+    } else {
+        String::new()
+    };
     format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
 }
-

@@ -58,7 +58,9 @@ pub(super) fn parse(comment: &[u8], schema: &str) -> Parsed {
     };
     for (prefix, marker) in NAMED {
         if let Some(rest) = comment.strip_prefix(prefix) {
-            return quoted(rest).map_or(Parsed::Other, |name| name.map_or(Parsed::Partial, |name| Parsed::Marker(marker(name))));
+            return quoted(rest).map_or(Parsed::Other, |name| {
+                name.map_or(Parsed::Partial, |name| Parsed::Marker(marker(name)))
+            });
         }
     }
     for (prefix, marker) in OF_SCHEMA {
@@ -113,14 +115,23 @@ mod tests {
             ("-- Table structure for table `a\n-- -- b\n-- `\n", table("a\n-- b\n")),
             ("-- Table structure for table `a` b\n", Parsed::Other),
             ("-- Table structure for table a\n", Parsed::Other),
-            ("-- Dumping events for database 'o'd`d'\n", Parsed::Marker(Marker::Events)),
+            (
+                "-- Dumping events for database 'o'd`d'\n",
+                Parsed::Marker(Marker::Events),
+            ),
             ("-- Dumping events for database 'other'\n", Parsed::Other),
-            ("-- Temporary table structure for view `v`\n", Parsed::Marker(Marker::ViewStub("v".into()))),
+            (
+                "-- Temporary table structure for view `v`\n",
+                Parsed::Marker(Marker::ViewStub("v".into())),
+            ),
             ("-- Host: localhost\n", Parsed::Other),
         ] {
             assert_eq!(parse(comment.as_bytes(), "o'd`d"), parsed, "{comment}");
         }
         assert_eq!(parse(b"-- Dumping routines for database 'a\n", "a\nb"), Parsed::Partial);
-        assert_eq!(parse(b"-- Dumping routines for database 'a\n-- b'\n", "a\nb"), Parsed::Marker(Marker::Routines));
+        assert_eq!(
+            parse(b"-- Dumping routines for database 'a\n-- b'\n", "a\nb"),
+            Parsed::Marker(Marker::Routines)
+        );
     }
 }

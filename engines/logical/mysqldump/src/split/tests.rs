@@ -41,7 +41,10 @@ fn split(dump: &[u8], sizes: impl IntoIterator<Item = usize>) -> Result<Kept, En
 }
 
 fn outline(kept: &Kept) -> String {
-    kept.0.iter().map(|(section, bytes)| format!("{section}: {} bytes\n", bytes.len())).collect()
+    kept.0
+        .iter()
+        .map(|(section, bytes)| format!("{section}: {} bytes\n", bytes.len()))
+        .collect()
 }
 
 /// A dump with `body` as its only table.
@@ -57,7 +60,11 @@ fn real_dumps_are_cut_where_they_should_be() {
     for (dump, name) in DUMPS.into_iter().zip(["mysql", "mariadb"]) {
         let kept = split(dump, []).unwrap();
         let joined: Vec<u8> = kept.0.iter().flat_map(|(_, bytes)| bytes).copied().collect();
-        assert_eq!(String::from_utf8_lossy(&joined), String::from_utf8_lossy(dump), "every byte, in order");
+        assert_eq!(
+            String::from_utf8_lossy(&joined),
+            String::from_utf8_lossy(dump),
+            "every byte, in order"
+        );
         insta::assert_snapshot!(format!("{name}_outline"), outline(&kept));
         for (section, bytes) in &kept.0 {
             let text = String::from_utf8_lossy(bytes);
@@ -68,7 +75,10 @@ fn real_dumps_are_cut_where_they_should_be() {
         }
         let orders = kept.0.iter().find(|(section, _)| section.name == "orders").unwrap();
         let orders = String::from_utf8_lossy(&orders.1);
-        assert!(orders.contains("TRIGGER") && orders.contains("INSERT INTO `orders`"), "{orders}");
+        assert!(
+            orders.contains("TRIGGER") && orders.contains("INSERT INTO `orders`"),
+            "{orders}"
+        );
     }
 }
 
@@ -102,13 +112,25 @@ fn what_can_not_be_split_safely_is_refused() {
         ("--\n-- Something new\n--\n", "found `-- Something new`"),
         ("--\n-- Dumping data for table `u`\n--\n", "found Data(\"u\")"),
         ("--\n-- Final view structure for view `v`\n--\n", "found View(\"v\")"),
-        ("/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n--\n-- Table structure for table `u`\n--\n", "found Table(\"u\")"),
-        ("-- insufficient privileges to SHOW CREATE PROCEDURE `p`\n", "lacks something in table d.t"),
+        (
+            "/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n--\n-- Table structure for table `u`\n--\n",
+            "found Table(\"u\")",
+        ),
+        (
+            "-- insufficient privileges to SHOW CREATE PROCEDURE `p`\n",
+            "lacks something in table d.t",
+        ),
     ] {
         assert!(text(body).contains(found), "{}", text(body));
     }
     let more = forged("") + "SELECT 1;\n";
-    assert!(split(more.as_bytes(), []).unwrap_err().message.contains("bytes after the line"), "text after the end");
+    assert!(
+        split(more.as_bytes(), [])
+            .unwrap_err()
+            .message
+            .contains("bytes after the line"),
+        "text after the end"
+    );
     let more = forged("") + "--\n-- Table structure for table `u`\n--\n";
     assert!(split(more.as_bytes(), []).is_err(), "a section after the end");
 }
@@ -118,6 +140,8 @@ fn text_that_only_looks_like_a_comment() {
     for body in [
         "--\nSELECT 1;\n",
         "--\n--\n",
+        "--\n",
+        "--\nDELIMITER ;;\n-- Table structure for table `x`\nDELIMITER ;\n",
         "DELIMITER ;;\n--\n-- Table structure for table `x`\n--\n/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\nDELIMITER ;\n",
         "DELIMITER ;1\n--\n-- Dumping events for database 'd'\nDELIMITER ;\n",
         " -- Table structure for table `x`\n",
@@ -127,8 +151,19 @@ fn text_that_only_looks_like_a_comment() {
         assert_eq!(kept.0.len(), 4, "{body}: {}", outline(&kept));
         assert!(kept.0[2].1.ends_with(format!("\n{body}\n").as_bytes()), "{body}");
     }
+    let close = forged("--").replace("--\n/*!40103", "--\n--\n/*!40103");
+    let kept = split(close.as_bytes(), []).unwrap();
+    assert_eq!(
+        kept.0[3].0.kind,
+        Kind::Footer,
+        "no empty line before the footer: {}",
+        outline(&kept)
+    );
     let long = format!("--\n-- {}\n", "x".repeat(MAX_COMMENT));
-    assert!(split(forged(&long).as_bytes(), []).is_ok(), "too long for a comment of the tool's");
+    assert!(
+        split(forged(&long).as_bytes(), []).is_ok(),
+        "too long for a comment of the tool's"
+    );
 }
 
 proptest! {
