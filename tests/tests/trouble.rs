@@ -73,11 +73,8 @@ fn a_missing_privilege_is_named_with_its_grant() {
                 assert!(step > 0, "nothing was missing");
                 break;
             }
-            let grant = output
-                .stderr
-                .split('`')
-                .find(|part| part.starts_with("GRANT "))
-                .map(str::to_owned);
+            let stated = output.stderr.find("GRANT ").map(|at| &output.stderr[at..]);
+            let grant = stated.and_then(|text| text.lines().next()).map(str::to_owned);
             let grant = grant.unwrap_or_else(|| panic!("no GRANT is named:\n{}", output.stderr));
             failed(&backstay, output, 1, &[]);
             conn.query_drop(&grant)

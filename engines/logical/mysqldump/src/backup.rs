@@ -11,8 +11,8 @@
 mod dump;
 mod mysql_schema;
 mod objects;
+mod privileges;
 
-use backstay_engine_api::job::JobContext;
 use backstay_engine_api::{Attributes, BackupJob, EngineError, ErrorKind, Notice, Outcome, Storage, Usable};
 use backstay_mysql::programs::{self, Tool};
 use backstay_mysql::{ConsistentPoint, LockOptions, Session, facts};
@@ -41,6 +41,11 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let mut session = Session::connect(job.server())?;
     let program = programs::find(Tool::Dump, session.flavour(), &job.server().programs)?;
     let server = facts(&mut session)?;
+    let visible = inventory::schemas(&mut session)?
+        .into_iter()
+        .filter(|schema| filter.takes(schema))
+        .collect::<Vec<_>>();
+    privileges::check(&mut session, &visible, options.accounts)?;
 
     job.doing("waiting for the global read lock");
     let locks = LockOptions {
@@ -105,9 +110,4 @@ fn whole_object(job: &BackupJob, name: &str, kind: &str, text: &str) -> Result<(
     object.write_all(text.as_bytes())?;
     object.finish()?;
     Ok(())
-}
-
-/// What every wait asks: whether to go on.
-fn go_on(job: &JobContext) -> Result<(), EngineError> {
-    job.check_cancelled()
 }

@@ -238,18 +238,19 @@ impl Splitter {
         if self.state == Held::Line && line == b"--\n" {
             return self.keep(Held::Frame);
         }
-        if self.state == Held::Frame && line == b"--\n" {
-            let frame = self.held.split_off(self.line);
+        if self.state != Held::Line && (line == b"--\n" || !line.starts_with(b"-")) {
+            // The line below a comment, not the one above: what is held is text, and this line is looked at by itself.
+            let line = self.held.split_off(self.line);
             self.pass_on(sink)?;
-            self.held = frame;
-            return self.keep(Held::Frame);
+            self.held = line;
+            return self.line_is_whole(sink);
         }
         if self.state != Held::Line {
             let comment = &self.held[b"--\n".len()..];
             return match marker::parse(comment, &self.current.schema) {
                 Parsed::Marker(marker) => self.section(marker, sink),
                 Parsed::Partial => self.keep(Held::Name),
-                _ if self.current.kind == Kind::Header || !line.starts_with(b"-- ") => self.pass_on(sink),
+                _ if self.current.kind == Kind::Header => self.pass_on(sink),
                 _ => Err(self.unexpected(&format!("`{}`", String::from_utf8_lossy(comment).trim_end()))),
             };
         }

@@ -8,8 +8,8 @@ use backstay_mysql::{Session, mysql, quote_identifier};
 use super::Account;
 use super::script::{Entry, Script};
 
-/// A GRANT on what is not there yet: no such table, no such column, no such routine.
-const NOT_THERE_YET: [u16; 3] = [1146, 1054, 1305];
+/// A GRANT on what is not there yet: no such schema, table, column, routine.
+const NOT_THERE_YET: [u16; 4] = [1049, 1146, 1054, 1305];
 
 /// Restores accounts in steps: what they are and most grants before the dump is loaded, for definers must exist and
 /// views are checked against their rights; grants on single tables and routines once these are there.
@@ -28,7 +28,7 @@ impl Restorer {
     /// The server refuses a statement; the account may not create others.
     pub(crate) fn create(session: &mut Session, text: &str) -> Result<Self, EngineError> {
         let mut restorer = Self::default();
-        let mut existing = existing(session)?;
+        let existing = existing(session)?;
         let mut made = HashSet::new();
         let entries = Script::parse(text)?;
         for entry in entries.iter().filter(|entry| entry.what == "create") {
@@ -47,13 +47,13 @@ impl Restorer {
             }
             made.insert(account);
         }
-        existing.retain(Account::is_public);
         for entry in entries
             .iter()
             .filter(|entry| entry.what == "grant" && !entry.statement.is_empty())
         {
             let account: Account = entry.about()?;
-            if !made.contains(&account) && !existing.contains(&account) {
+            // Everybody's role is on every server; what the backup grants it is added.
+            if !made.contains(&account) && !account.is_public() {
                 continue;
             }
             if !grant(session, entry.statement)? {

@@ -12,7 +12,7 @@ use crate::section::{Kind, Section};
 /// How many names an error offers.
 const OFFERED: usize = 5;
 /// How alike a name must be to be offered, from 0 to 1.
-const ALIKE: f64 = 0.6;
+const ALIKE: f64 = 0.7;
 
 /// A section that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

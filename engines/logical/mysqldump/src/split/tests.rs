@@ -140,6 +140,8 @@ fn text_that_only_looks_like_a_comment() {
     for body in [
         "--\nSELECT 1;\n",
         "--\n--\n",
+        "--\n",
+        "--\nDELIMITER ;;\n-- Table structure for table `x`\nDELIMITER ;\n",
         "DELIMITER ;;\n--\n-- Table structure for table `x`\n--\n/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\nDELIMITER ;\n",
         "DELIMITER ;1\n--\n-- Dumping events for database 'd'\nDELIMITER ;\n",
         " -- Table structure for table `x`\n",
@@ -149,6 +151,14 @@ fn text_that_only_looks_like_a_comment() {
         assert_eq!(kept.0.len(), 4, "{body}: {}", outline(&kept));
         assert!(kept.0[2].1.ends_with(format!("\n{body}\n").as_bytes()), "{body}");
     }
+    let close = forged("--").replace("--\n/*!40103", "--\n--\n/*!40103");
+    let kept = split(close.as_bytes(), []).unwrap();
+    assert_eq!(
+        kept.0[3].0.kind,
+        Kind::Footer,
+        "no empty line before the footer: {}",
+        outline(&kept)
+    );
     let long = format!("--\n-- {}\n", "x".repeat(MAX_COMMENT));
     assert!(
         split(forged(&long).as_bytes(), []).is_ok(),
