@@ -82,7 +82,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     }
     if let Some(dump) = dump {
         let mut objects = Objects::new(job, Expected::new(&inventory));
-        dump.split_into(job, &mut objects)?;
+        dump.split_into(job, &mut session, &mut objects)?;
         objects.finish()?;
     }
     point.check_alive()?;

@@ -5,8 +5,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use backstay_engine_api::job::JobContext;
 use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::programs::{client_option_file, find_by_name};
 use backstay_mysql::{Program, Session};
@@ -42,13 +45,20 @@ const HARMLESS: [&str; 4] = [
     "unknown option '--loose-init-command",
 ];
 
-/// A program that runs. It is killed when dropped.
+/// How often a wait looks whether the job is cancelled.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often it looks whether the program has ended; a dump takes longer.
+const LOOK_FOR_END: Duration = Duration::from_millis(5);
+
+/// A program that runs. It is killed when dropped, and when the job is cancelled.
 #[derive(Debug)]
 pub(crate) struct Running {
     name: String,
-    child: Child,
+    child: Arc<Mutex<Child>>,
     stderr: Option<JoinHandle<String>>,
-    waited: bool,
+    /// Dropped with the rest: the watcher goes then.
+    _watched: mpsc::Sender<()>,
+    job: JobContext,
 }
 
 /// How a program ended.
@@ -69,6 +79,7 @@ impl Running {
     /// # Errors
     /// [`ErrorKind::Program`] if it can not be started.
     pub(crate) fn start(
+        job: &JobContext,
         program: &Program,
         session: &Session,
         args: &[String],
@@ -122,53 +133,74 @@ impl Running {
             .stderr
             .take()
             .map(|pipe| std::thread::spawn(move || keep_beginning(pipe)));
+        let child = Arc::new(Mutex::new(child));
+        let (watched, watch) = mpsc::channel();
+        let (watched_child, watched_job) = (Arc::clone(&child), job.clone());
+        // A thread of its own, for a write to a program that waits for a lock blocks as long as the program does.
+        std::thread::spawn(move || {
+            while watch.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                if watched_job.cancelled() {
+                    // It may have ended by itself.
+                    let _ = lock(&watched_child).kill();
+                    return;
+                }
+            }
+        });
         Ok(Self {
             name,
             child,
             stderr,
-            waited: false,
+            _watched: watched,
+            job: job.clone(),
         })
     }
 
     /// The program's stdout, once.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
+        lock(&self.child).stdout.take()
     }
 
     /// The program's stdin, once.
     pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
+        lock(&self.child).stdin.take()
     }
 
     /// Waits for it to end.
     ///
     /// # Errors
-    /// The system can not say how it ended.
+    /// [`ErrorKind::Cancelled`], or the system can not say how it ended.
     pub(crate) fn wait(mut self) -> Result<Ended, EngineError> {
-        let status = self.child.wait()?;
-        self.waited = true;
+        let status = loop {
+            if let Some(status) = lock(&self.child).try_wait()? {
+                break status;
+            }
+            std::thread::sleep(LOOK_FOR_END);
+        };
+        self.job.check_cancelled()?;
         let text = self
             .stderr
             .take()
             .and_then(|thread| thread.join().ok())
             .unwrap_or_default();
-        let complaints = complaints(&text);
         Ok(Ended {
             name: self.name.clone(),
             status,
-            complaints,
+            complaints: complaints(&text),
         })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.waited {
-            // It may have ended by itself.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        // Both do nothing if it has been waited for.
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
     }
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ended {

@@ -37,7 +37,8 @@ pub(crate) struct Dump {
     /// What was read of its stdout so far.
     beginning: Vec<u8>,
     ended: bool,
-    _guard: Option<SessionGuard>,
+    /// Its session on the server, if that is known.
+    session: Option<(u64, SessionGuard)>,
 }
 
 impl Dump {
@@ -57,7 +58,7 @@ impl Dump {
         let lock_name = lock_name(job.id());
         let args = arguments(options, program, history, &lock_name, schemas);
         let before = newest_session(locking)?;
-        let mut running = Running::start(program, locking, &args, Stdio::null(), Stdio::piped())?;
+        let mut running = Running::start(job, program, locking, &args, Stdio::null(), Stdio::piped())?;
         let stdout = running
             .stdout()
             .ok_or_else(|| EngineError::other("the dump tool has no stdout"))?;
@@ -68,7 +69,7 @@ impl Dump {
             program: running,
             beginning: Vec::new(),
             ended: false,
-            _guard: None,
+            session: None,
         };
 
         let deadline = Instant::now() + options.lock_wait();
@@ -88,16 +89,32 @@ impl Dump {
         if !dump.ended
             && let Some(id) = session_of_dump(locking, &lock_name, before)?
         {
-            dump._guard = Some(job.guard(id)?);
+            dump.session = Some((id, job.guard(id)?));
         }
         Ok(dump)
     }
 
-    /// Splits the dump into sections, to its end.
+    /// Splits the dump into sections, to its end. Where that fails, the tool's session is ended by `own`: the server might go
+    /// on with a query that nobody waits for.
     ///
     /// # Errors
     /// The tool failed or complained, the dump is not whole, or `sink` failed.
-    pub(crate) fn split_into(mut self, job: &BackupJob, sink: &mut impl Sink) -> Result<(), EngineError> {
+    pub(crate) fn split_into(
+        mut self,
+        job: &BackupJob,
+        own: &mut Session,
+        sink: &mut impl Sink,
+    ) -> Result<(), EngineError> {
+        let session = self.session.take();
+        let result = self.split(job, sink);
+        if let (Err(_), Some((id, _guard))) = (&result, session) {
+            // The first error is what is reported.
+            let _ = own.kill(id);
+        }
+        result
+    }
+
+    fn split(mut self, job: &BackupJob, sink: &mut impl Sink) -> Result<(), EngineError> {
         let mut splitter = Splitter::default();
         let mut buffer = vec![0; CHUNK];
         let mut split = splitter.push(&std::mem::take(&mut self.beginning), sink);

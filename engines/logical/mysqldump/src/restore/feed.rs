@@ -3,9 +3,10 @@
 //! The client reads ahead of what it executes, and so do pipes; what we wrote last is not what failed. But it says the line
 //! at which the failing statement starts, and lines are counted here as they are written.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::process::{ChildStdin, Stdio};
 
+use backstay_engine_api::job::SessionGuard;
 use backstay_engine_api::{EngineError, ErrorKind};
 use memchr::memchr_iter;
 
@@ -26,6 +27,8 @@ pub(super) struct Feed<'a> {
     line: u64,
     begins: Vec<(u64, String)>,
     buffer: Vec<u8>,
+    /// The client's session on the server.
+    session: Option<(u64, SessionGuard)>,
 }
 
 impl<'a> Feed<'a> {
@@ -36,6 +39,9 @@ impl<'a> Feed<'a> {
     pub(super) fn start(restore: &'a Restore<'a>) -> Result<Self, EngineError> {
         let args = [
             "--batch".to_owned(),
+            "--skip-column-names".to_owned(),
+            // Its answer to our first question comes at once.
+            "--unbuffered".to_owned(),
             // No commands but DELIMITER, and line breaks as they are.
             "--binary-mode".to_owned(),
             // In the bodies of routines.
@@ -45,7 +51,18 @@ impl<'a> Feed<'a> {
             "--default-character-set=utf8mb4".to_owned(),
             format!("--max-allowed-packet={}", restore.options.max_allowed_packet),
         ];
-        let mut program = Running::start(&restore.program, &restore.session, &args, Stdio::piped(), Stdio::null())?;
+        let job = restore.job;
+        let mut program = Running::start(
+            job,
+            &restore.program,
+            &restore.session,
+            &args,
+            Stdio::piped(),
+            Stdio::piped(),
+        )?;
+        let stdout = program
+            .stdout()
+            .ok_or_else(|| EngineError::other("the client has no stdout"))?;
         let stdin = program
             .stdin()
             .ok_or_else(|| EngineError::other("the client has no stdin"))?;
@@ -58,7 +75,27 @@ impl<'a> Feed<'a> {
             line: 1,
             begins: vec![(1, "the session's settings".to_owned())],
             buffer: vec![0; CHUNK],
+            session: None,
         };
+        feed.text("SELECT CONNECTION_ID();\n")?;
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        let Ok(id) = line.trim().parse::<u64>() else {
+            feed.end()?;
+            return Err(EngineError::new(
+                ErrorKind::Program,
+                format!("expected a session's id from the client, found `{line}`"),
+            ));
+        };
+        feed.session = Some((id, job.guard(id)?));
+        // A dump asks for nothing; what comes in spite of that is not left to fill the pipe.
+        std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        // Servers wait for a metadata lock for a day or a year.
+        feed.text(&format!(
+            "SET SESSION lock_wait_timeout = {};\n",
+            restore.options.lock_wait
+        ))?;
         if restore.options.skip_binary_log {
             feed.text("SET SESSION sql_log_bin = 0;\n")?;
         }
@@ -110,7 +147,9 @@ impl<'a> Feed<'a> {
     /// The client's.
     pub(super) fn finish(mut self) -> Result<(), EngineError> {
         self.restore.job.doing("waiting for the last statements");
-        self.end()
+        self.end()?;
+        self.session = None;
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
@@ -120,7 +159,7 @@ impl<'a> Feed<'a> {
         };
         match stdin.write_all(bytes) {
             Ok(()) => Ok(()),
-            // It has given up: it says why.
+            // It has given up, or was killed because the job is cancelled.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.end()?;
                 let message = "the client closed its input before the end, and does not say why";
@@ -159,6 +198,19 @@ impl<'a> Feed<'a> {
             error = error.advise("raise max_allowed_packet on the target (SET GLOBAL max_allowed_packet = 1073741824)");
         }
         error
+    }
+}
+
+impl Drop for Feed<'_> {
+    fn drop(&mut self) {
+        // It was not finished: the server might go on with a statement that nobody waits for.
+        if let Some((id, _guard)) = self.session.take() {
+            self.stdin = None;
+            self.program = None;
+            if let Ok(mut session) = self.restore.session.another() {
+                let _ = session.kill(id);
+            }
+        }
     }
 }
 

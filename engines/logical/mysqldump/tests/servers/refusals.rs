@@ -15,6 +15,7 @@ on_both!(
     a_view_that_does_not_work,
     names_with_line_breaks,
     cancelled,
+    a_restore_that_waits_is_cancelled,
     missing_privileges,
     a_damaged_part,
 );
@@ -117,6 +118,33 @@ fn cancelled(flavour: Flavour) {
     };
     let error = host.backup(bed.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
+    assert_free(&bed);
+}
+
+fn a_restore_that_waits_is_cancelled(flavour: Flavour) {
+    let (bed, host) = (everything(flavour), TestHost::default());
+    let (record, _) = host.backup(bed.address(), json!({})).unwrap();
+    let mut holder = bed.session();
+    run(&mut holder, &["BEGIN", "SELECT COUNT(*) FROM crm.customers"]);
+    let cancel = std::sync::Arc::clone(&host.cancel);
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let selection = Selection {
+        include: vec!["crm.customers".parse().unwrap()],
+        ..Selection::default()
+    };
+    let started = Instant::now();
+    let error = host
+        .restore(&record, bed.address(), true, selection, json!({}))
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    canceller.join().unwrap();
+    let rows: Option<u64> = holder.query_first("SELECT COUNT(*) FROM crm.customers").unwrap();
+    assert_eq!(rows, Some(5), "nothing happened");
+    drop(holder);
     assert_free(&bed);
 }
 
