@@ -7,6 +7,7 @@ mod feed;
 mod gtid;
 mod plan;
 mod target;
+mod triggers;
 
 use std::io::Read as _;
 
@@ -147,17 +148,23 @@ impl Restore<'_> {
         }
         let mut feed = Feed::start(self)?;
         feed.parts(plan.of_kind(Kind::Header))?;
+        let mut notices = Vec::new();
         let mut schema = "";
         for (target, part) in &chosen {
             if schema != *target {
                 feed.text(&format!("USE {};\n", quote_identifier(target)))?;
                 schema = target;
             }
-            feed.part(part)?;
+            let Section { kind, schema, name } = &part.section;
+            if *kind != Kind::Table || schema == target {
+                feed.part(part)?;
+            } else if feed.without_triggers(part)? {
+                let text = format!("its triggers were left out: they are those of {schema}.{name}");
+                notices.push(Notice::new("triggers-left-out", text).about(format!("{target}.{name}")));
+            }
         }
         feed.parts(plan.of_kind(Kind::Footer))?;
         feed.finish()?;
-        let mut notices = Vec::new();
         for (target, part) in &chosen {
             let Section { kind, schema, name } = &part.section;
             if *kind == Kind::View && schema != target {

@@ -7,11 +7,12 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::process::{ChildStdin, Stdio};
 
 use backstay_engine_api::job::SessionGuard;
-use backstay_engine_api::{EngineError, ErrorKind};
+use backstay_engine_api::{EngineError, ErrorKind, ObjectReader};
 use memchr::memchr_iter;
 
 use super::Restore;
 use super::plan::Part;
+use super::triggers::WithoutTriggers;
 use crate::program::{Ended, Running};
 
 /// The size of reads and writes, and of the pipe, in bytes.
@@ -118,9 +119,27 @@ impl<'a> Feed<'a> {
     /// # Errors
     /// As [`parts`](Self::parts).
     pub(super) fn part(&mut self, part: &Part) -> Result<(), EngineError> {
+        let mut object = self.begin(part)?;
+        self.copy(&mut object)
+    }
+
+    /// Feeds a table's section but for its triggers, and says whether it has any.
+    ///
+    /// # Errors
+    /// As [`parts`](Self::parts).
+    pub(super) fn without_triggers(&mut self, part: &Part) -> Result<bool, EngineError> {
+        let mut table = WithoutTriggers::new(self.begin(part)?);
+        self.copy(&mut table)?;
+        Ok(table.cut())
+    }
+
+    fn begin(&mut self, part: &Part) -> Result<ObjectReader, EngineError> {
         self.restore.job.doing(format!("restoring {}", part.section));
         self.begins.push((self.line, part.section.to_string()));
-        let mut object = self.restore.link.open(&part.object)?;
+        self.restore.link.open(&part.object)
+    }
+
+    fn copy(&mut self, object: &mut impl Read) -> Result<(), EngineError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         loop {
             self.restore.job.check_cancelled()?;
