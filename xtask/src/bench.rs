@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: our figures beside our peers', from an optimised build.
 
+use std::process::Command;
+
 use crate::error::Result;
 use crate::process::run;
 use crate::setup;
@@ -16,19 +18,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run_bench(arguments: &Arguments) -> Result<()> {
     setup::ensure(&setup::everything(), true)?;
     run(cargo().args(["build", "--release", "--locked", "--workspace"]))?;
-    let mut bench = cargo();
+    let mut bench = Command::new(workspace::target_dir().join("release/bench"));
     bench
-        .args([
-            "run",
-            "--release",
-            "--quiet",
-            "--locked",
-            "--package",
-            "backstay-tests",
-            "--bin",
-            "bench",
-            "--",
-        ])
+        .current_dir(workspace::root())
         .args(&arguments.suites)
         .env(workspace::SERVERS_DIR, workspace::servers_dir());
     run(&mut bench)

@@ -151,7 +151,7 @@ impl Demo {
         };
         let admin = format!("{client}admin").replace("mariadbadmin", "mariadb-admin");
         let own = match self.kind {
-            Kind::MySql => "--gtid-mode=ON --enforce-gtid-consistency=ON --mysqlx=OFF",
+            Kind::MySql => "--gtid-mode=ON --enforce-gtid-consistency=ON --mysqlx=OFF --secure-file-priv=",
             Kind::MariaDb => "",
         };
         let script = format!(
