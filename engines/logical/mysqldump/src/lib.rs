@@ -2,14 +2,14 @@
 //! restore.
 //!
 //! The tool writes one stream of SQL. It is split while it flows into an object for each table and each kind of
-//! definition (see [`section`] and [`split`]), so that one table is restored without reading the rest, and all cores
+//! definition (see `section` and `split`), so that one table is restored without reading the rest, and all cores
 //! compress. Put together again in their order the objects are the tool's dump, byte for byte: without Backstay,
 //! `cat` and a client restore it.
 //!
-//! - [`backup`]: a consistent point, the tool, the split; what the tool does not dump ([`accounts`]) or loses
-//!   ([`inventory`]).
-//! - [`restore`]: everything, or single tables, into a server.
-//! - [`program`]: how the tools are run.
+//! - `backup`: a consistent point, the tool, the split; what the tool does not dump (`accounts`) or loses
+//!   (`inventory`).
+//! - `restore`: everything, or single tables, into a server.
+//! - `program`: how the tools are run.
 
 mod accounts;
 mod backup;

@@ -42,7 +42,6 @@ CREATE TABLE `customers` (
 -- Dumping data for table `customers`
 --
 
-LOCK TABLES `customers` WRITE;
 /*!40000 ALTER TABLE `customers` DISABLE KEYS */;
 INSERT INTO `customers` VALUES
 (70,'Ada'),
@@ -51,7 +50,6 @@ INSERT INTO `customers` VALUES
 (73,'line\nbreak\r\n-- \nDELIMITER ;;\n'),
 (74,'😀');
 /*!40000 ALTER TABLE `customers` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Temporary table structure for view `zähler`
@@ -114,10 +112,8 @@ CREATE TABLE `..` (
 -- Dumping data for table `..`
 --
 
-LOCK TABLES `..` WRITE;
 /*!40000 ALTER TABLE `..` DISABLE KEYS */;
 /*!40000 ALTER TABLE `..` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `A`
@@ -136,10 +132,8 @@ CREATE TABLE `A` (
 -- Dumping data for table `A`
 --
 
-LOCK TABLES `A` WRITE;
 /*!40000 ALTER TABLE `A` DISABLE KEYS */;
 /*!40000 ALTER TABLE `A` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `a`
@@ -159,10 +153,8 @@ CREATE TABLE `a` (
 -- Dumping data for table `a`
 --
 
-LOCK TABLES `a` WRITE;
 /*!40000 ALTER TABLE `a` DISABLE KEYS */;
 /*!40000 ALTER TABLE `a` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `t``a.b/l%e ü`
@@ -182,13 +174,11 @@ CREATE TABLE `t``a.b/l%e ü` (
 -- Dumping data for table `t``a.b/l%e ü`
 --
 
-LOCK TABLES `t``a.b/l%e ü` WRITE;
 /*!40000 ALTER TABLE `t``a.b/l%e ü` DISABLE KEYS */;
 INSERT INTO `t``a.b/l%e ü` VALUES
 (1,'x'),
 (2,'ü');
 /*!40000 ALTER TABLE `t``a.b/l%e ü` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Dumping events for database 'od`d. /n%ame ü'
@@ -291,12 +281,10 @@ CREATE TABLE `app` (
 -- Dumping data for table `app`
 --
 
-LOCK TABLES `app` WRITE;
 /*!40000 ALTER TABLE `app` DISABLE KEYS */;
 INSERT INTO `app` VALUES
 (1,'2026-01-01','2026-02-01');
 /*!40000 ALTER TABLE `app` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `aria`
@@ -316,10 +304,8 @@ CREATE TABLE `aria` (
 -- Dumping data for table `aria`
 --
 
-LOCK TABLES `aria` WRITE;
 /*!40000 ALTER TABLE `aria` DISABLE KEYS */;
 /*!40000 ALTER TABLE `aria` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `bytes`
@@ -349,14 +335,12 @@ CREATE TABLE `bytes` (
 -- Dumping data for table `bytes`
 --
 
-LOCK TABLES `bytes` WRITE;
 /*!40000 ALTER TABLE `bytes` DISABLE KEYS */;
 INSERT INTO `bytes` VALUES
 (1,0x00FF0A0D275C1A,0x00,0x0AAA,0x000000000101000000000000000000F03F0000000000000040,1.5,3.141592653589793,'{\"a\": [1, 2, null, \"ü\"]}',2026,'-838:59:59.000000','ü','x,y'),
 (2,'','',0x0000,NULL,-0.25,-1e300,'[]',1901,'00:00:00.000001','b\'c',''),
 (3,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 /*!40000 ALTER TABLE `bytes` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `charsets`
@@ -381,13 +365,11 @@ CREATE TABLE `charsets` (
 -- Dumping data for table `charsets`
 --
 
-LOCK TABLES `charsets` WRITE;
 /*!40000 ALTER TABLE `charsets` DISABLE KEYS */;
 INSERT INTO `charsets` VALUES
 (1,'café ÿ','中文\\','ü😀','𝄞','ソ表',0xFFFE00),
 (2,'','','','','','');
 /*!40000 ALTER TABLE `charsets` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `compressed`
@@ -408,12 +390,10 @@ CREATE TABLE `compressed` (
 -- Dumping data for table `compressed`
 --
 
-LOCK TABLES `compressed` WRITE;
 /*!40000 ALTER TABLE `compressed` DISABLE KEYS */;
 INSERT INTO `compressed` VALUES
 (1,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',0x0001);
 /*!40000 ALTER TABLE `compressed` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `json_checked`
@@ -435,12 +415,10 @@ CREATE TABLE `json_checked` (
 -- Dumping data for table `json_checked`
 --
 
-LOCK TABLES `json_checked` WRITE;
 /*!40000 ALTER TABLE `json_checked` DISABLE KEYS */;
 INSERT INTO `json_checked` VALUES
 (1,'{\"x\": 1.0}',0xE61000000101000000000000000000F03F0000000000000040);
 /*!40000 ALTER TABLE `json_checked` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `myisam`
@@ -461,12 +439,10 @@ CREATE TABLE `myisam` (
 -- Dumping data for table `myisam`
 --
 
-LOCK TABLES `myisam` WRITE;
 /*!40000 ALTER TABLE `myisam` DISABLE KEYS */;
 INSERT INTO `myisam` VALUES
 (1,'x');
 /*!40000 ALTER TABLE `myisam` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `none`
@@ -485,10 +461,8 @@ CREATE TABLE `none` (
 -- Dumping data for table `none`
 --
 
-LOCK TABLES `none` WRITE;
 /*!40000 ALTER TABLE `none` DISABLE KEYS */;
 /*!40000 ALTER TABLE `none` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `numbered`
@@ -510,12 +484,10 @@ CREATE TABLE `numbered` (
 -- Dumping data for table `numbered`
 --
 
-LOCK TABLES `numbered` WRITE;
 /*!40000 ALTER TABLE `numbered` DISABLE KEYS */;
 INSERT INTO `numbered` (`id`, `v`, `u`, `i6`) VALUES (105,1,'9140ee0e-e671-11f1-8fff-02fc00000001','::1'),
 (110,2,NULL,NULL);
 /*!40000 ALTER TABLE `numbered` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `orders`
@@ -543,14 +515,12 @@ CREATE TABLE `orders` (
 -- Dumping data for table `orders`
 --
 
-LOCK TABLES `orders` WRITE;
 /*!40000 ALTER TABLE `orders` DISABLE KEYS */;
 INSERT INTO `orders` VALUES
 (1,70,10.00,11.90,20.00,'--\n-- Table structure for table `x`\n--\n','2026-01-01 00:00:01'),
 (2,71,99.95,118.94,199.90,NULL,'2026-06-30 12:00:00'),
 (3,NULL,0.01,0.01,0.02,'','2026-06-30 12:00:00');
 /*!40000 ALTER TABLE `orders` ENABLE KEYS */;
-UNLOCK TABLES;
 /*!50003 SET @saved_cs_client      = @@character_set_client */ ;
 /*!50003 SET @saved_cs_results     = @@character_set_results */ ;
 /*!50003 SET @saved_col_connection = @@collation_connection */ ;
@@ -615,14 +585,12 @@ CREATE TABLE `parts` (
 -- Dumping data for table `parts`
 --
 
-LOCK TABLES `parts` WRITE;
 /*!40000 ALTER TABLE `parts` DISABLE KEYS */;
 INSERT INTO `parts` VALUES
 (1,'a'),
 (100,'b'),
 (1000,'c');
 /*!40000 ALTER TABLE `parts` ENABLE KEYS */;
-UNLOCK TABLES;
 
 --
 -- Table structure for table `versioned`
@@ -642,12 +610,13 @@ CREATE TABLE `versioned` (
 -- Dumping data for table `versioned`
 --
 
-LOCK TABLES `versioned` WRITE;
+/*M!101100 SET @old_system_versioning_insert_history=@@session.system_versioning_insert_history, @@session.system_versioning_insert_history=1 */;
 /*!40000 ALTER TABLE `versioned` DISABLE KEYS */;
-INSERT INTO `versioned` VALUES
-(2,20);
+INSERT INTO `versioned` (`id`, `v`, row_start, row_end) VALUES (1,1,'2026-11-22 12:38:06.797455','2026-11-22 12:38:06.798935'),
+(2,2,'2026-11-22 12:38:06.797455','2026-11-22 12:38:06.798336'),
+(2,20,'2026-11-22 12:38:06.798336','2038-01-19 03:14:07.999999');
 /*!40000 ALTER TABLE `versioned` ENABLE KEYS */;
-UNLOCK TABLES;
+/*M!101100 SET system_versioning_insert_history=@old_system_versioning_insert_history */;
 
 --
 -- Dumping events for database 'shop'
