@@ -135,6 +135,7 @@ pub struct Manifest {
     pub(crate) operations: &'static [Operation],
     pub(crate) restores_to: &'static [TargetKind],
     pub(crate) selects_tables: bool,
+    pub(crate) renames_schema: bool,
     pub(crate) options_schema: &'static str,
 }
 
@@ -163,6 +164,7 @@ impl Manifest {
             operations: &[],
             restores_to: &[],
             selects_tables: false,
+            renames_schema: false,
             options_schema: r#"{"type":"object","additionalProperties":false}"#,
         }
     }
@@ -197,10 +199,15 @@ impl Manifest {
         self
     }
 
-    /// That it restores single tables, and puts them under another schema if asked: it heeds
-    /// [`RestoreJob::selection`](crate::RestoreJob::selection).
+    /// That it restores single tables: it heeds [`Selection::selects`](crate::Selection::selects).
     pub const fn selects_tables(mut self) -> Self {
         self.selects_tables = true;
+        self
+    }
+
+    /// That it puts tables under another schema: it heeds [`Selection::into_schema`](crate::Selection::into_schema).
+    pub const fn renames_schema(mut self) -> Self {
+        self.renames_schema = true;
         self
     }
 
@@ -240,6 +247,9 @@ pub struct EngineManifest {
     /// Whether it restores single tables.
     #[serde(default)]
     pub selects_tables: bool,
+    /// Whether it puts them under another schema.
+    #[serde(default)]
+    pub renames_schema: bool,
     /// The JSON Schema of its options, as text.
     #[serde(default)]
     pub options_schema: String,
@@ -263,6 +273,7 @@ mod tests {
         .operations(&[Operation::FullBackup, Operation::Clean])
         .restores_to(&[TargetKind::Server, TargetKind::DataDir])
         .selects_tables()
+        .renames_schema()
         .options_schema(r#"{"type":"object"}"#);
     static BYTES: [u8; manifest_len(&FULL)] = manifest_bytes(&FULL);
 
@@ -282,6 +293,7 @@ mod tests {
                 operations: vec![Operation::FullBackup, Operation::Clean],
                 restores_to: vec![TargetKind::Server, TargetKind::DataDir],
                 selects_tables: true,
+                renames_schema: true,
                 options_schema: r#"{"type":"object"}"#.into(),
             }
         );

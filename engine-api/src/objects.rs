@@ -16,7 +16,7 @@ pub struct Attributes {
     /// What it is, in the engine's words: `table-data`, `table`, `accounts`, `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The schema (database) it belongs to.
+    /// The schema it belongs to; in MySQL and MariaDB a schema is a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// The table it belongs to.
@@ -93,7 +93,8 @@ pub struct Written {
 
 /// Writes an object's bytes into the host's pipeline.
 ///
-/// Call [`finish`](Self::finish) when it is whole; an object that is dropped before that is thrown away. Writes of any
+/// Call [`finish`](Self::finish) when it is whole; an object that is dropped before that is thrown away and is no part of the
+/// backup. Writes of any
 /// size are taken; larger ones cost less.
 #[derive(Debug)]
 pub struct ObjectWriter {

@@ -39,6 +39,10 @@ impl Notice {
 /// How a backup went. An error means that no backup exists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each job, and authors need not box it"
+)]
 pub enum Outcome {
     /// A backup that restores.
     Usable(Usable),

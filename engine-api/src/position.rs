@@ -40,7 +40,7 @@ impl PositionKind {
     /// A place in a binary log, [`BinlogFile`].
     pub const BINLOG_FILE: Self = Self(Cow::Borrowed("binlog-file"));
     /// An InnoDB log sequence number, in bytes, as a decimal number.
-    pub const LSN: Self = Self(Cow::Borrowed("lsn"));
+    pub const INNODB_LSN: Self = Self(Cow::Borrowed("innodb-lsn"));
 
     /// The kind of this name; one of an engine's own should start with the vendor's name.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
@@ -85,7 +85,7 @@ pub enum TypedPosition {
     /// A place in a server's binary log.
     BinlogFile(BinlogFile),
     /// An InnoDB log sequence number, in bytes.
-    Lsn(u64),
+    InnodbLsn(u64),
     /// A kind that the host does not know.
     Other,
 }
@@ -153,8 +153,8 @@ impl Position {
     }
 
     /// An InnoDB log sequence number, in bytes.
-    pub fn lsn(lsn: u64) -> Self {
-        Self::new(PositionKind::LSN, lsn.to_string())
+    pub fn innodb_lsn(lsn: u64) -> Self {
+        Self::new(PositionKind::INNODB_LSN, lsn.to_string())
     }
 
     /// This position, with the time at which the server stood there.
@@ -173,7 +173,7 @@ impl Position {
             "mysql-gtid" => TypedPosition::MysqlGtid(self.value.parse()?),
             "mariadb-gtid" => TypedPosition::MariadbGtid(self.value.parse()?),
             "binlog-file" => TypedPosition::BinlogFile(self.value.parse()?),
-            "lsn" => TypedPosition::Lsn(parse_lsn(&self.value)?),
+            "innodb-lsn" => TypedPosition::InnodbLsn(parse_lsn(&self.value)?),
             _ => TypedPosition::Other,
         })
     }
@@ -196,7 +196,7 @@ impl Position {
             (TypedPosition::MysqlGtid(left), TypedPosition::MysqlGtid(right)) => Ok(left.compare(&right)),
             (TypedPosition::MariadbGtid(left), TypedPosition::MariadbGtid(right)) => Ok(left.compare(&right)),
             (TypedPosition::BinlogFile(left), TypedPosition::BinlogFile(right)) => Ok(left.compare(&right)),
-            (TypedPosition::Lsn(left), TypedPosition::Lsn(right)) => Ok(left.cmp(&right).into()),
+            (TypedPosition::InnodbLsn(left), TypedPosition::InnodbLsn(right)) => Ok(left.cmp(&right).into()),
             (TypedPosition::Other, TypedPosition::Other) if self.value == other.value => Ok(Order::Equal),
             (TypedPosition::Other, TypedPosition::Other) => Ok(Order::Incomparable),
             _ => Err(different()),

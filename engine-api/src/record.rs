@@ -50,7 +50,8 @@ pub struct BackupRecord {
     /// The server it was taken from.
     pub server: ServerFacts,
     /// The one point that it shows, in each way that the server can say it; the first is the one that chains are checked
-    /// by. Empty where the server has no log.
+    /// by. Empty if the backup has no place in the server's log: there is no log, or the backup shows several points
+    /// (a database each).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positions: Vec<Position>,
     /// For an incremental: where it starts, in the same ways.

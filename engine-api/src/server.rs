@@ -80,7 +80,7 @@ pub struct Server {
     /// TCP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Unix socket; used instead of host and port where given.
+    /// Unix socket, or the directory of it, as the database has it; used instead of host and port where given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
     /// Account.
@@ -89,13 +89,14 @@ pub struct Server {
     /// Its password, from wherever the operator keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// The database named by the URL's path, for databases whose connections belong to one (PostgreSQL).
+    /// The database named by the URL's path, for servers whose connections belong to one (PostgreSQL): the only one that is
+    /// backed up or restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// Encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// An option file of the database's own format with whatever is not given here.
+    /// An option file of the database's own format with whatever is not given here. An engine whose database has none refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option_file: Option<PathBuf>,
     /// The data directory, where the engine runs on the server's machine.

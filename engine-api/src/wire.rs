@@ -132,6 +132,10 @@ pub struct JobSpec {
 /// Where a restore goes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each job, and authors need not box it"
+)]
 pub enum Target {
     /// A running server.
     Server(Server),

@@ -65,6 +65,7 @@ pub fn module(call: extern "C" fn(RSlice<'_, u8>, HostPort) -> RVec<u8>) -> Engi
 /// The plug-in's side of [`EngineModule::call`] for an engine. Never panics.
 pub fn serve<E: Engine>(call: RSlice<'_, u8>, port: HostPort) -> RVec<u8> {
     let host = Arc::new(Host::new(port));
+    panics::remember();
     let answer = panic::catch_unwind(AssertUnwindSafe(|| {
         match serde_json::from_slice::<Call>(call.as_slice()) {
             Ok(call) => job::dispatch(&E::default(), call, &host),
@@ -79,12 +80,45 @@ pub fn serve<E: Engine>(call: RSlice<'_, u8>, port: HostPort) -> RVec<u8> {
 }
 
 /// A caught panic as an error.
-pub fn panic_error(payload: &(dyn std::any::Any + Send)) -> EngineError {
+fn panic_error(payload: &(dyn std::any::Any + Send)) -> EngineError {
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    EngineError::new(ErrorKind::Panic, format!("the engine panicked: {message}"))
-        .advise("this is a fault of the engine's; report it to its vendor")
+    let error = EngineError::new(ErrorKind::Panic, format!("the engine panicked: {message}"))
+        .advise("this is a fault of the engine's; report it to its vendor");
+    match panics::first() {
+        Some(first) => error.detail(first),
+        None => error,
+    }
+}
+
+/// The first panic of a call, wherever it was: one in a thread is known by its message alone where the thread is joined.
+mod panics {
+    use std::panic;
+    use std::sync::{Mutex, Once, PoisonError};
+
+    static FIRST: Mutex<Option<String>> = Mutex::new(None);
+
+    /// Forgets what was before, and remembers what comes. The hook is this library's own: each plug-in has its own copy of the
+    /// standard library.
+    pub(super) fn remember() {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                FIRST
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert_with(|| info.to_string());
+                before(info);
+            }));
+        });
+        *FIRST.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn first() -> Option<String> {
+        FIRST.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }

@@ -120,7 +120,10 @@ impl JobContext {
 
     /// Tells the host of a session on the server that takes or waits for locks. Should this process die, the host has
     /// [`clean`](crate::Engine::clean) end the session: a lock would otherwise outlive it, for a server does not notice that a
-    /// client is gone while it waits. Call it *before* the first lock. The guard ends when it is dropped.
+    /// client is gone while it waits. Call it *before* the first lock. The guard ends when it is dropped: keep it until the
+    /// session is over on the server, also when the job is cancelled.
+    ///
+    /// `session` is whatever this engine's `clean` finds the session by: the server's id of it, or a name that it was given.
     ///
     /// # Errors
     /// The host could not take note of it; then take no lock.

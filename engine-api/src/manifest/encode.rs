@@ -64,6 +64,8 @@ const fn write<const N: usize>(manifest: &Manifest) -> Out<N> {
     }
     out.raw("],\"selects_tables\":");
     out.raw(if manifest.selects_tables { "true" } else { "false" });
+    out.raw(",\"renames_schema\":");
+    out.raw(if manifest.renames_schema { "true" } else { "false" });
     out.field("options_schema", manifest.options_schema);
     out.raw("}");
     out

@@ -28,6 +28,11 @@ pub enum RecoveryPoint {
     BinlogFile(BinlogFile),
     /// To just before this transaction.
     BeforeGtid(Transaction),
+    /// Up to and including a position of a kind that only the engines of that database know.
+    Position {
+        /// The position.
+        position: super::Position,
+    },
 }
 
 /// The transactions that a recovery includes, in the words of the server's flavour.
@@ -155,6 +160,7 @@ impl fmt::Display for RecoveryPoint {
             Self::Gtid(target) => write!(f, "{target} (included)"),
             Self::BinlogFile(place) => write!(f, "{place} (included)"),
             Self::BeforeGtid(transaction) => write!(f, "just before {transaction}"),
+            Self::Position { position } => write!(f, "{} {}", position.kind, position.value),
         }
     }
 }

@@ -10,8 +10,8 @@ fn mysql(intervals: &str) -> Position {
 
 #[test]
 fn json_has_kind_value_and_time() {
-    let position = Position::lsn(26_043_904).at("2026-11-22T10:15:30.5+02:00".parse().unwrap());
-    let json = r#"{"kind":"lsn","value":"26043904","time":"2026-11-22T10:15:30.5+02:00"}"#;
+    let position = Position::innodb_lsn(26_043_904).at("2026-11-22T10:15:30.5+02:00".parse().unwrap());
+    let json = r#"{"kind":"innodb-lsn","value":"26043904","time":"2026-11-22T10:15:30.5+02:00"}"#;
     assert_eq!(serde_json::to_string(&position).unwrap(), json);
     assert_eq!(serde_json::from_str::<Position>(json).unwrap(), position);
     assert_eq!(
@@ -43,7 +43,10 @@ fn constructors_and_typed_agree() {
         Position::binlog_file(&place).typed().unwrap(),
         TypedPosition::BinlogFile(place)
     );
-    assert_eq!(Position::lsn(u64::MAX).typed().unwrap(), TypedPosition::Lsn(u64::MAX));
+    assert_eq!(
+        Position::innodb_lsn(u64::MAX).typed().unwrap(),
+        TypedPosition::InnodbLsn(u64::MAX)
+    );
 }
 
 #[test]
@@ -60,7 +63,10 @@ fn compare_compares_what_is_meant() {
         place("binlog.000002:4").compare(&place("binlog.000001:157")).unwrap(),
         Order::After
     );
-    assert_eq!(Position::lsn(9).compare(&Position::lsn(10)).unwrap(), Order::Before);
+    assert_eq!(
+        Position::innodb_lsn(9).compare(&Position::innodb_lsn(10)).unwrap(),
+        Order::Before
+    );
 
     let other = |value| Position::new(PositionKind::new("acme-scn"), value);
     assert_eq!(other("1").compare(&other("1")).unwrap(), Order::Equal);
@@ -70,17 +76,20 @@ fn compare_compares_what_is_meant() {
 #[test]
 fn what_cannot_be_compared_is_named() {
     assert_eq!(
-        Position::lsn(9).compare(&mysql("1-5")).unwrap_err().to_string(),
-        "expected two positions of one kind to compare, found lsn and mysql-gtid; compare positions of backups of the same \
+        Position::innodb_lsn(9).compare(&mysql("1-5")).unwrap_err().to_string(),
+        "expected two positions of one kind to compare, found innodb-lsn and mysql-gtid; compare positions of backups of the same \
          server that were taken with the same GTID settings, or take a full backup to start a new chain"
     );
     assert_eq!(
-        Position::new(PositionKind::LSN, "12x").typed().unwrap_err().to_string(),
+        Position::new(PositionKind::INNODB_LSN, "12x")
+            .typed()
+            .unwrap_err()
+            .to_string(),
         "InnoDB LSN: expected nothing more at byte 2, found \"x\"; write the decimal number that the backup or SHOW ENGINE \
          INNODB STATUS gives"
     );
     assert_eq!(
-        Position::new(PositionKind::LSN, "18446744073709551616")
+        Position::new(PositionKind::INNODB_LSN, "18446744073709551616")
             .typed()
             .unwrap_err()
             .to_string(),
@@ -97,7 +106,7 @@ proptest! {
                 prop_assert_eq!(place.to_string().parse::<BinlogFile>().unwrap(), place);
             }
             let _ = (text.parse::<PointInTime>(), text.parse::<GtidTarget>(), text.parse::<Transaction>());
-            for kind in [PositionKind::MYSQL_GTID, PositionKind::MARIADB_GTID, PositionKind::BINLOG_FILE, PositionKind::LSN] {
+            for kind in [PositionKind::MYSQL_GTID, PositionKind::MARIADB_GTID, PositionKind::BINLOG_FILE, PositionKind::INNODB_LSN] {
                 let position = Position::new(kind, text.as_str());
                 prop_assert_eq!(position.compare(&position).ok(), position.typed().ok().map(|_| Order::Equal));
             }

@@ -48,7 +48,9 @@ pub(super) async fn write_async<T: Serialize>(to: &mut (impl AsyncWrite + Unpin)
 fn checked_length(length: [u8; 4]) -> io::Result<usize> {
     let length = u32::from_be_bytes(length) as usize;
     if length > MAX_FRAME {
-        return Err(io::Error::other(format!("a message of {length} bytes: the most is {MAX_FRAME}")));
+        return Err(io::Error::other(format!(
+            "a message of {length} bytes: the most is {MAX_FRAME}"
+        )));
     }
     Ok(length)
 }
@@ -58,7 +60,9 @@ fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     serde_json::to_writer(&mut bytes, message)?;
     let length = bytes.len() - 4;
     if length > MAX_FRAME {
-        return Err(io::Error::other(format!("a message of {length} bytes: the most is {MAX_FRAME}")));
+        return Err(io::Error::other(format!(
+            "a message of {length} bytes: the most is {MAX_FRAME}"
+        )));
     }
     // MAX_FRAME fits in 32 bits.
     bytes[..4].copy_from_slice(&(length as u32).to_be_bytes());

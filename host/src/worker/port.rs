@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use abi_stable::std_types::{RSlice, RSliceMut, RVec};
@@ -29,9 +29,11 @@ pub(super) struct Shared {
     questions: Mutex<Questions>,
     guarded: Mutex<BTreeSet<String>>,
     progress: Mutex<(Progress, Instant)>,
-    sink: Option<BackupSink>,
+    sink: RwLock<Option<BackupSink>>,
     sources: Sources,
-    read_failures: Mutex<HashMap<u64, EngineError>>,
+    failures: Mutex<HashMap<u64, EngineError>>,
+    /// The first thing that went wrong with an object that is written.
+    fault: Mutex<Option<EngineError>>,
     next_reader: AtomicU64,
 }
 
@@ -52,9 +54,10 @@ impl Shared {
             questions: Mutex::default(),
             guarded: Mutex::default(),
             progress: Mutex::new((Progress::default(), Instant::now())),
-            sink,
+            sink: RwLock::new(sink),
             sources,
-            read_failures: Mutex::default(),
+            failures: Mutex::default(),
+            fault: Mutex::default(),
             next_reader: AtomicU64::new(READ_HANDLES),
         }
     }
@@ -80,8 +83,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn sink(&self) -> Option<&BackupSink> {
-        self.sink.as_ref()
+    /// Takes the sink out, to be closed. What the engine writes from then on is refused.
+    pub(super) fn take_sink(&self) -> Option<BackupSink> {
+        self.sink.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn sources(&self) -> &Sources {
@@ -127,20 +131,28 @@ impl Shared {
 
     fn handle(&self, request: Request) -> Answer {
         match request {
-            Request::Create { name, attributes, storage } => Answer::from_result(
-                self.writable().and_then(|sink| sink.create(&name, attributes, storage)).map(|object| Handle { object }),
-            ),
+            Request::Create {
+                name,
+                attributes,
+                storage,
+            } => {
+                let created = self.with_sink(|sink| sink.create(&name, attributes, storage));
+                Answer::from_result(self.noted(created).map(|object| Handle { object }))
+            }
             Request::Finish { object } => {
-                let written = self.writable().and_then(|sink| sink.finish(object));
+                let written = self.noted(self.with_sink(|sink| sink.finish(object)));
                 self.count(0);
                 Answer::from_result(written)
             }
             Request::Drop { object } if object >= READ_HANDLES => {
                 self.sources.close(object);
-                locked(&self.read_failures).remove(&object);
+                locked(&self.failures).remove(&object);
                 Answer::from_result(Ok(()))
             }
-            Request::Drop { object } => Answer::from_result(self.writable().map(|sink| sink.discard(object))),
+            Request::Drop { object } => {
+                locked(&self.failures).remove(&object);
+                Answer::from_result(self.with_sink(|sink| sink.discard(object)))
+            }
             Request::Failure { object } => Answer::Error(self.failure(object)),
             Request::Objects { source, after, limit } => {
                 Answer::from_result(self.sources.page(source, after.as_deref(), limit))
@@ -161,9 +173,17 @@ impl Shared {
                 self.report(&Report::Log { level, text });
                 Answer::from_result(Ok(()))
             }
-            Request::Progress { doing, total_bytes, total_objects } => {
-                if let (Some(total), Some(sink)) = (total_objects, &self.sink) {
-                    sink.expect(total);
+            Request::Progress {
+                doing,
+                total_bytes,
+                total_objects,
+            } => {
+                if let Some(total) = total_objects {
+                    // Without a sink there is nothing to prepare.
+                    let _ = self.with_sink(|sink| {
+                        sink.expect(total);
+                        Ok(())
+                    });
                 }
                 self.progress(true, |progress| {
                     progress.doing = doing.or(progress.doing.take());
@@ -177,30 +197,46 @@ impl Shared {
                 self.report(&Report::Status(status));
                 Answer::from_result(Ok(()))
             }
-            _ => Answer::Error(EngineError::unsupported("this request; the engine is newer than this host")),
+            _ => Answer::Error(EngineError::unsupported(
+                "this request; the engine is newer than this host",
+            )),
         }
     }
 
-    fn writable(&self) -> Result<&BackupSink, EngineError> {
-        self.sink.as_ref().ok_or_else(|| EngineError::unsupported("writing objects in this operation"))
+    fn with_sink<T>(&self, run: impl FnOnce(&BackupSink) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        match &*self.sink.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(sink) => run(sink),
+            None => Err(EngineError::unsupported(
+                "writing objects in this operation, or after its end",
+            )),
+        }
+    }
+
+    /// Remembers the first error of an object that is written: an engine that goes on in spite of it has no backup.
+    fn noted<T>(&self, result: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(error) = &result {
+            locked(&self.fault).get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+
+    /// What went wrong with an object that was written, if anything did.
+    pub(super) fn fault(&self) -> Option<EngineError> {
+        locked(&self.fault).clone()
     }
 
     fn failure(&self, object: u64) -> EngineError {
-        let known = if object >= READ_HANDLES {
-            locked(&self.read_failures).get(&object).cloned()
-        } else {
-            self.sink.as_ref().and_then(|sink| sink.failure(object))
-        };
+        let known = locked(&self.failures).get(&object).cloned();
         known.unwrap_or_else(|| EngineError::other("there is no such object, or it has not failed"))
     }
 
     /// Brings the counters of the progress up to date.
     fn count(&self, read: u64) {
-        let written = self.sink.as_ref().map(BackupSink::counters);
+        let written = self.with_sink(|sink| Ok(sink.counters())).ok();
         self.progress(false, |progress| {
             progress.bytes += read;
             if let Some(counters) = written {
-                progress.bytes = counters.bytes;
+                progress.bytes = counters.plain_bytes;
                 progress.objects = counters.objects;
             }
         });
@@ -214,24 +250,35 @@ fn guarded<T>(otherwise: T, run: impl FnOnce() -> T) -> T {
 
 impl HostApi for Port {
     fn request(&self, request: RSlice<'_, u8>) -> RVec<u8> {
-        let answer = guarded(Answer::Error(EngineError::new(ErrorKind::Panic, "the host panicked: a fault of Backstay's")), || {
-            match serde_json::from_slice(request.as_slice()) {
+        let answer = guarded(
+            Answer::Error(EngineError::new(
+                ErrorKind::Panic,
+                "the host panicked: a fault of Backstay's",
+            )),
+            || match serde_json::from_slice(request.as_slice()) {
                 Ok(request) => self.0.handle(request),
                 Err(error) => Answer::Error(
-                    EngineError::unsupported("this request; the engine is newer than this host").detail(error.to_string()),
+                    EngineError::unsupported("this request; the engine is newer than this host")
+                        .detail(error.to_string()),
                 ),
-            }
-        });
+            },
+        );
         serde_json::to_vec(&answer).unwrap_or_default().into()
     }
 
     fn write(&self, object: u64, bytes: RSlice<'_, u8>) -> u32 {
         guarded(1, || {
-            let done = self.0.sink.as_ref().is_some_and(|sink| sink.write(object, bytes.as_slice()).is_ok());
-            if done {
-                self.0.count(0);
+            match self.0.with_sink(|sink| sink.write(object, bytes.as_slice())) {
+                Ok(()) => {
+                    self.0.count(0);
+                    0
+                }
+                Err(error) => {
+                    let _ = self.0.noted::<()>(Err(error.clone()));
+                    locked(&self.0.failures).insert(object, error);
+                    1
+                }
             }
-            u32::from(!done)
         })
     }
 
@@ -242,7 +289,7 @@ impl HostApi for Port {
                 count as i64
             }
             Err(error) => {
-                locked(&self.0.read_failures).insert(object, error);
+                locked(&self.0.failures).insert(object, error);
                 -1
             }
         })

@@ -1,0 +1,3 @@
+backstay_engine_api::export_engine!();
+
+fn main() {}

@@ -1,0 +1,105 @@
+//! What verbs need: the configuration, the repository and the plug-ins, each opened when it is asked for.
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Common;
+use super::progress::Display;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::Host;
+use crate::plugin::{Discovery, SearchPath};
+use crate::repository::Repository;
+use crate::worker::supervisor::Interrupt;
+
+/// The verbs' surroundings.
+pub(super) struct Context {
+    common: Common,
+}
+
+impl Context {
+    pub(super) fn new(common: Common) -> Self {
+        Self { common }
+    }
+
+    /// Whether the result is to be JSON.
+    pub(super) fn json(&self) -> bool {
+        self.common.json
+    }
+
+    /// The file that `--config` names.
+    pub(super) fn config_file(&self) -> Option<&std::path::Path> {
+        self.common.config.as_deref()
+    }
+
+    /// The configuration.
+    pub(super) fn config(&self) -> Result<Config> {
+        Ok(Config::load(&Config::find(self.common.config.as_deref())?)?)
+    }
+
+    /// The plug-ins of a configuration; without one, those of the usual places.
+    pub(super) fn plugins(&self, config: Option<&Config>) -> Result<Discovery> {
+        let configured = config.map_or(&[][..], |config| &config.plugins.path);
+        Ok(SearchPath::new(configured).discover()?)
+    }
+
+    /// All that a job works with. From here on, Ctrl-C stops the job and not the process.
+    pub(super) fn host(&self, stoppable: Stoppable) -> Result<Host> {
+        let config = self.config()?;
+        let runtime = runtime()?;
+        let repository = Repository::open(&config.repository.url, runtime.handle())?;
+        let plugins = self.plugins(Some(&config))?;
+        let interrupt = match stoppable {
+            Stoppable::ByJob => interrupts(&runtime)?,
+            Stoppable::AtOnce => watch::channel(0).1,
+        };
+        Ok(Host {
+            config,
+            repository,
+            plugins,
+            runtime,
+            interrupt,
+        })
+    }
+
+    /// Shows how far a job is.
+    pub(super) fn display(&self) -> Display {
+        Display::new()
+    }
+}
+
+/// What Ctrl-C does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stoppable {
+    /// The job is asked to stop, and puts things in order.
+    ByJob,
+    /// The process ends at once: it changes nothing.
+    AtOnce,
+}
+
+pub(super) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Io, "can not start the runtime").because(&error))
+}
+
+/// Counts SIGINT, SIGTERM and SIGHUP.
+fn interrupts(runtime: &Runtime) -> Result<Interrupt> {
+    let (sender, receiver) = watch::channel(0);
+    let _inside = runtime.enter();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let failed = |error: std::io::Error| Error::new(ErrorKind::Io, "can not listen for signals").because(&error);
+        let mut signals = signal(kind).map_err(failed)?;
+        let sender = sender.clone();
+        runtime.spawn(async move {
+            while signals.recv().await.is_some() {
+                sender.send_modify(|count| *count += 1);
+                tracing::warn!("stopping; interrupt again to stop at once");
+            }
+        });
+    }
+    Ok(receiver)
+}

@@ -1,0 +1,143 @@
+//! What the host does: one file for each job, used by the command line and by whoever embeds the host.
+//!
+//! Each job has the same order: find everything out and check it, take the lock, run the worker, and only then make what
+//! it did count. The functions block.
+
+pub mod backup;
+mod clean;
+pub mod export;
+mod member;
+mod options;
+pub mod restore;
+pub mod verify;
+
+use std::path::Path;
+use std::time::Duration;
+
+use backstay_engine_api::wire::JobSpec;
+use backstay_engine_api::{EngineManifest, Operation};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plugin::{Discovery, Inspected};
+use crate::repository::Repository;
+use crate::worker::protocol::{Assignment, PluginFile, Progress};
+use crate::worker::supervisor::{self, Ended, Interrupt, Limits, Watcher};
+
+/// What every job works with.
+pub struct Host {
+    /// The configuration.
+    pub config: Config,
+    /// The repository, open.
+    pub repository: Repository,
+    /// The plug-ins that were found.
+    pub plugins: Discovery,
+    /// Where futures run.
+    pub runtime: Runtime,
+    /// The operator's interrupts.
+    pub interrupt: Interrupt,
+}
+
+/// Who is told how far a job is.
+pub trait Observer: Send {
+    /// A new part of the job begins.
+    fn stage(&mut self, what: &str) {
+        let _ = what;
+    }
+
+    /// How far it is.
+    fn progress(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+}
+
+/// An observer that does not look.
+#[derive(Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}
+
+impl Host {
+    /// The plug-in of an engine, which must have an operation.
+    fn engine(&self, name: &str, operation: Operation) -> Result<&Inspected> {
+        let plugin = self.plugins.find(name)?;
+        if plugin.manifest.has(operation) {
+            return Ok(plugin);
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "engine `{name}` has no operation `{}`; it has {}",
+                operation.name(),
+                operations(&plugin.manifest)
+            ),
+        )
+        .advise("choose another engine; `backstay engines list` shows what each has"))
+    }
+
+    /// How many threads a job may keep busy.
+    fn threads(&self, wanted: Option<usize>) -> usize {
+        wanted
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1)
+    }
+
+    /// Runs a worker to its end.
+    fn run_worker(
+        &self,
+        assignment: Assignment,
+        deadline: Option<Duration>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Ended> {
+        let limits = Limits {
+            deadline,
+            interrupt: self.interrupt.clone(),
+        };
+        self.runtime.block_on(supervisor::run(assignment, limits, watcher))
+    }
+}
+
+/// A library file for a worker.
+fn plugin_file(plugin: &Inspected) -> PluginFile {
+    PluginFile {
+        path: plugin.path.clone(),
+        digest: plugin.sha256.clone(),
+        name: plugin.manifest.name.clone(),
+    }
+}
+
+fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: usize) -> JobSpec {
+    JobSpec {
+        id: id.to_owned(),
+        cluster: cluster.to_owned(),
+        options,
+        scratch: scratch.to_owned(),
+        threads,
+    }
+}
+
+/// A directory of a job's own, for its owner only; gone when it is dropped.
+fn scratch(id: &str) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("backstay-{id}-"))
+        .tempdir()
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Io,
+                format!("can not make a scratch directory in {}", std::env::temp_dir().display()),
+            )
+            .because(&error)
+            .advise("make room there, or set TMPDIR to another directory")
+        })
+}
+
+fn operations(manifest: &EngineManifest) -> String {
+    let names: Vec<&str> = manifest.operations.iter().map(|operation| operation.name()).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}

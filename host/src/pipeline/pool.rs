@@ -1,0 +1,129 @@
+//! The threads that compress.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use backstay_engine_api::{EngineError, ErrorKind};
+use bytes::Bytes;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::{CParameter, compress_bound};
+
+use super::budget::{Reservation, lock};
+use super::object::Object;
+use super::shared::Shared;
+
+/// A frame to be compressed, or to be stored as it is.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) object: Arc<Object>,
+    pub(super) number: u64,
+    pub(super) plain: Vec<u8>,
+    pub(super) reservation: Reservation,
+}
+
+/// They end when it is dropped, after the frames that they have.
+#[derive(Debug)]
+pub(super) struct Pool {
+    frames: Option<Sender<Frame>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, EngineError> {
+        let (frames, receiver) = channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut pool = Self {
+            frames: Some(frames),
+            threads: Vec::new(),
+        };
+        for number in 0..shared.options.threads {
+            let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+            let mut compressor = compressor(shared.options.level)
+                .map_err(|error| EngineError::new(ErrorKind::Io, "zstd could not be set up").because(&error))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("compress-{number}"))
+                .spawn(move || work(&shared, &receiver, &mut compressor))
+                .map_err(|error| {
+                    EngineError::new(ErrorKind::Io, "a thread to compress with could not be started").because(&error)
+                })?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Waits for the frames that it has, and ends the threads.
+    pub(super) fn stop(&mut self) {
+        self.frames = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+
+    pub(super) fn submit(&self, frame: Frame) {
+        if let Some(frames) = &self.frames {
+            // The threads outlive the sender.
+            let _ = frames.send(frame);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A checksum lets `zstd -t` find damage without our index; zstd adds the size of the content by itself.
+fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level)?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    Ok(compressor)
+}
+
+fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut Compressor<'_>) {
+    // Frames are compressed into it and copied out at their size, a fourth of it: buffers of the worst size would take
+    // the memory of the whole frame for as long as the store needs.
+    let mut scratch = Vec::new();
+    loop {
+        let Ok(frame) = lock(frames).recv() else { return };
+        let Frame {
+            object,
+            number,
+            plain,
+            mut reservation,
+        } = frame;
+        let stored = if shared.failed() || object.is_discarded() {
+            shared.recycle(plain);
+            Bytes::new()
+        } else if object.compressed() {
+            match compress(compressor, &plain, &mut scratch) {
+                Ok(stored) => {
+                    shared.recycle(plain);
+                    stored
+                }
+                Err(error) => {
+                    shared.fail(
+                        EngineError::new(
+                            ErrorKind::Io,
+                            format!("object {:?} could not be compressed", object.name()),
+                        )
+                        .because(&error),
+                    );
+                    return;
+                }
+            }
+        } else {
+            Bytes::from(plain)
+        };
+        reservation.shrink(stored.len());
+        object.advance(shared, number, stored, reservation);
+    }
+}
+
+fn compress(compressor: &mut Compressor<'_>, plain: &[u8], scratch: &mut Vec<u8>) -> std::io::Result<Bytes> {
+    scratch.clear();
+    scratch.reserve(compress_bound(plain.len()));
+    compressor.compress_to_buffer(plain, scratch)?;
+    Ok(Bytes::copy_from_slice(scratch))
+}

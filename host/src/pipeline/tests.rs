@@ -1,0 +1,6 @@
+//! The data path from end to end, in memory and in a file system.
+
+mod bundles;
+mod damage;
+mod failure;
+mod round_trip;

@@ -1,0 +1,214 @@
+//! Where what lies, and which names are allowed.
+//!
+//! ```text
+//! backstay.json                                           the tree's format
+//! clusters/<cluster>/backups/<id>/manifest.json           last, atomically
+//! clusters/<cluster>/backups/<id>/manifest.json.sha256    its digest, as sha256sum prints it
+//! clusters/<cluster>/backups/<id>/objects.jsonl.zst       the index of objects
+//! clusters/<cluster>/backups/<id>/data/…                  the objects' bytes
+//! clusters/<cluster>/logs/<stream>/…                      archived logs
+//! clusters/<cluster>/locks/<purpose>/<epoch>              numbered locks
+//! ```
+
+use backstay_engine_api::BackupKind;
+use jiff::Timestamp;
+use object_store::path::Path;
+
+use super::Repository;
+use crate::{Error, ErrorKind, Result};
+
+/// The file that makes a tree a repository.
+pub const MARKER: &str = "backstay.json";
+/// A backup's manifest, in its directory.
+pub const MANIFEST: &str = "manifest.json";
+/// The manifest's digest, for `sha256sum -c`.
+pub const MANIFEST_DIGEST: &str = "manifest.json.sha256";
+/// The index of a backup's objects, in its directory.
+pub const INDEX: &str = "objects.jsonl.zst";
+/// The directory of a backup's data, in its directory.
+pub const DATA: &str = "data";
+
+/// How long a backup's id may be. Engines' names are the longest part of it.
+const ID_LENGTH: usize = 128;
+
+/// Where a backup's parts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupPaths {
+    /// The directory.
+    pub directory: Path,
+    /// The manifest.
+    pub manifest: Path,
+    /// The manifest's digest.
+    pub manifest_digest: Path,
+    /// The index of objects.
+    pub index: Path,
+    /// The directory of the objects' bytes.
+    pub data: Path,
+}
+
+impl BackupPaths {
+    /// Of a backup.
+    ///
+    /// # Errors
+    /// The cluster's name or the id is none ([`ErrorKind::Usage`]).
+    pub fn new(cluster: &str, id: &str) -> Result<Self> {
+        check_id(id)?;
+        let directory = backups(cluster)?.join(id);
+        Ok(Self {
+            manifest: directory.clone().join(MANIFEST),
+            manifest_digest: directory.clone().join(MANIFEST_DIGEST),
+            index: directory.clone().join(INDEX),
+            data: directory.clone().join(DATA),
+            directory,
+        })
+    }
+}
+
+impl Repository {
+    /// Where a backup's parts are.
+    ///
+    /// # Errors
+    /// The cluster's name or the id is none ([`ErrorKind::Usage`]).
+    pub fn paths(&self, cluster: &str, id: &str) -> Result<BackupPaths> {
+        BackupPaths::new(cluster, id)
+    }
+}
+
+/// The directory of all clusters.
+pub fn clusters() -> Path {
+    Path::from("clusters")
+}
+
+/// The directory of a cluster's backups.
+///
+/// # Errors
+/// The name is none ([`ErrorKind::Usage`]).
+pub fn backups(cluster: &str) -> Result<Path> {
+    Ok(of_cluster(cluster)?.join("backups"))
+}
+
+/// The directory of an archived log.
+///
+/// # Errors
+/// A name is none ([`ErrorKind::Usage`]).
+pub fn logs(cluster: &str, stream: &str) -> Result<Path> {
+    check_name("log stream", stream)?;
+    Ok(of_cluster(cluster)?.join("logs").join(stream))
+}
+
+/// The directory of a cluster's locks.
+///
+/// # Errors
+/// The name is none ([`ErrorKind::Usage`]).
+pub fn locks(cluster: &str) -> Result<Path> {
+    Ok(of_cluster(cluster)?.join("locks"))
+}
+
+pub(super) fn of_cluster(cluster: &str) -> Result<Path> {
+    check_name("cluster", cluster)?;
+    Ok(clusters().join(cluster))
+}
+
+/// Whether a name may be part of a path: 1 to 64 of letters, digits, `.`, `_` and `-`, and neither `.` nor `..`.
+///
+/// # Errors
+/// It may not ([`ErrorKind::Usage`]); `what` says in the message what it is a name of.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    if is_name(name, 64) {
+        return Ok(());
+    }
+    let message = format!("{what} name {name:?} is not allowed");
+    Err(Error::new(ErrorKind::Usage, message).advise("use 1 to 64 of A-Z a-z 0-9 . _ -"))
+}
+
+fn check_id(id: &str) -> Result<()> {
+    if is_name(id, ID_LENGTH) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, format!("{id:?} is no backup's id")).advise("`backstay list` shows them"))
+}
+
+fn is_name(name: &str, length: usize) -> bool {
+    (1..=length).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !matches!(name, "." | "..")
+}
+
+/// An id for a backup that begins now: `20261122T101530Z-full-mysqldump-7f3a`. It sorts by time and says what it is; the
+/// random end keeps two of one second apart.
+pub fn new_backup_id(now: Timestamp, kind: BackupKind, engine: &str) -> String {
+    let time = now.strftime("%Y%m%dT%H%M%SZ");
+    let kind = match kind {
+        BackupKind::Full => "full",
+        BackupKind::Incremental => "incremental",
+    };
+    format!("{time}-{kind}-{engine}-{:04x}", rand::random::<u16>())
+}
+
+/// When the job of an id began, where the id says it.
+pub(super) fn time_of(id: &str) -> Option<Timestamp> {
+    let (time, _) = id.split_once('-')?;
+    let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
+    Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Now, to the millisecond: what people compare by eye need not be longer.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_allowed() {
+        let long = "x".repeat(64);
+        for name in ["orders", "a", "A-1.b_c", "..."] {
+            assert!(check_name("cluster", name).is_ok(), "{name}");
+        }
+        assert!(check_name("cluster", &long).is_ok());
+        let longer = "x".repeat(65);
+        for name in ["", ".", "..", "a/b", "a b", "a\0", "é", "a#1", "a%2f", longer.as_str()] {
+            assert!(check_name("cluster", name).is_err(), "{name:?}");
+        }
+        insta::assert_snapshot!(
+            check_name("cluster", "../etc").unwrap_err(),
+            @r#"cluster name "../etc" is not allowed; use 1 to 64 of A-Z a-z 0-9 . _ -"#
+        );
+        insta::assert_snapshot!(
+            BackupPaths::new("orders", "a/../b").unwrap_err(),
+            @r#""a/../b" is no backup's id; `backstay list` shows them"#
+        );
+    }
+
+    #[test]
+    fn an_id_says_what_it_is() {
+        let now: Timestamp = "2026-11-22T10:15:30.9Z".parse().unwrap();
+        let id = new_backup_id(now, BackupKind::Full, "mysqldump");
+        let (start, random) = id.rsplit_once('-').unwrap();
+        assert_eq!(start, "20261122T101530Z-full-mysqldump");
+        assert!(
+            random.len() == 4 && random.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{id}"
+        );
+        assert_eq!(time_of(&id), Some("2026-11-22T10:15:30Z".parse().unwrap()));
+        assert!(check_id(&id).is_ok());
+    }
+
+    #[test]
+    fn paths_of_a_backup() {
+        let paths = BackupPaths::new("orders", "x").unwrap();
+        assert_eq!(
+            paths.manifest_digest.as_ref(),
+            "clusters/orders/backups/x/manifest.json.sha256"
+        );
+        assert_eq!(paths.index.as_ref(), "clusters/orders/backups/x/objects.jsonl.zst");
+        assert_eq!(paths.data.as_ref(), "clusters/orders/backups/x/data");
+        assert_eq!(logs("orders", "s").unwrap().as_ref(), "clusters/orders/logs/s");
+        assert_eq!(locks("orders").unwrap().as_ref(), "clusters/orders/locks");
+    }
+}

@@ -1,0 +1,280 @@
+//! The worker: loads one engine, runs one call, ends.
+//!
+//! When the supervisor dies, nobody is left to end the sessions that hold locks on the server. So a thread listens to
+//! the supervisor all the time; once the line is dead it asks the engine to stop, ends the guarded sessions through the
+//! engine's own `clean`, and ends the process, whatever the engine is doing.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use abi_stable::sabi_trait::TD_Opaque;
+use backstay_engine_api::abi::v1::{HostApi_TO, HostPort};
+use backstay_engine_api::wire::{Answer, Call, JobSpec, Target};
+use backstay_engine_api::{EngineError, Operation, Selection, Server};
+
+use super::frame;
+use super::port::{Port, Shared};
+use super::protocol::{Assignment, Order, Report, SinkSpec, SourceSpec};
+use super::sources::{OpenBackup, Sources};
+use crate::pipeline::{BackupSink, BackupSource};
+use crate::plugin::{self, LoadedEngine};
+use crate::repository::Repository;
+use crate::repository::index::IndexSummary;
+
+/// The exit code of a worker that has said how its job went: zero whether it went well or not.
+const SAID: i32 = 0;
+/// The exit code of a worker that could not say anything.
+const SPEECHLESS: i32 = 70;
+/// How long an engine is given to stop by itself once the supervisor is gone.
+const ORPHAN_GRACE: Duration = Duration::from_secs(3);
+
+/// Runs the job that comes over standard input. Does not return.
+pub fn main() -> ! {
+    let code = match take_over_stdin().and_then(run) {
+        Ok(()) => SAID,
+        Err(error) => {
+            eprintln!("backstay worker: {error}");
+            SPEECHLESS
+        }
+    };
+    process::exit(code)
+}
+
+/// The socket that standard input is; in its place the engine and its programs get an empty one.
+fn take_over_stdin() -> io::Result<UnixStream> {
+    let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(line)
+}
+
+fn run(line: UnixStream) -> io::Result<()> {
+    let mut incoming = line.try_clone()?;
+    let Ok(Some(Order::Assign(assignment))) = frame::read(&mut incoming) else {
+        return Err(io::Error::other(
+            "started by hand; it is a part of `backstay` and is given its job by it",
+        ));
+    };
+    let mut outgoing = line.try_clone()?;
+    let prepared = match Prepared::new(*assignment, line) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            return frame::write(
+                &mut outgoing,
+                &Report::Done {
+                    answer: Answer::Error(error),
+                    index: None,
+                },
+            );
+        }
+    };
+    let done = Arc::new(AtomicBool::new(false));
+    let listener = prepared.listener(incoming, Arc::clone(&done));
+    let (answer, index) = prepared.work();
+    done.store(true, Ordering::SeqCst);
+    prepared.shared.progress(true, |_| {});
+    prepared.shared.report(&Report::Done { answer, index });
+    drop(listener);
+    Ok(())
+}
+
+/// All that a call needs.
+struct Prepared {
+    shared: Arc<Shared>,
+    engine: Arc<LoadedEngine>,
+    call: Call,
+    threads: usize,
+    // Last, so that it outlives the sink and the sources, which run on it.
+    _runtime: Arc<tokio::runtime::Runtime>,
+}
+
+impl Prepared {
+    fn new(assignment: Assignment, line: UnixStream) -> Result<Self, EngineError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| EngineError::other("can not start the worker's runtime").because(&error))?;
+        let Assignment {
+            plugin,
+            call,
+            repository,
+            sink,
+            sources,
+            threads,
+        } = assignment;
+        let repository = Repository::open(&repository, runtime.handle())?;
+        let sink = sink.map(|spec| open_sink(&repository, &runtime, spec)).transpose()?;
+        let sources = sources
+            .into_iter()
+            .map(|spec| open_source(&repository, &runtime, spec))
+            .collect::<Result<_, _>>()?;
+        let engine = plugin::load(&plugin.path, &plugin.name, Some(&plugin.digest))?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(line, sink, Sources::new(sources))),
+            engine: Arc::new(engine),
+            call,
+            threads,
+            _runtime: Arc::new(runtime),
+        })
+    }
+
+    /// Verifies what is to be read, makes the call, closes what was written.
+    fn work(&self) -> (Answer, Option<IndexSummary>) {
+        if let Err(error) = self.verify() {
+            return (Answer::Error(error), None);
+        }
+        self.shared.report(&Report::Started);
+        let answer = self.engine.call(&self.call, self.port());
+        if let (Answer::Ok(_), Some(fault)) = (&answer, self.shared.fault()) {
+            let fault = fault.detail("the engine went on in spite of it, which it must not");
+            return (Answer::Error(fault), None);
+        }
+        // Without a sink there is no index; a sink that is dropped unclosed takes back what is on its way.
+        match (&answer, self.shared.take_sink()) {
+            (Answer::Ok(_), Some(sink)) => match sink.close() {
+                Ok(index) => (answer, Some(index)),
+                Err(error) => (Answer::Error(error), None),
+            },
+            _ => (answer, None),
+        }
+    }
+
+    fn verify(&self) -> Result<(), EngineError> {
+        let everything = Selection::default();
+        let selection = match &self.call {
+            Call::Restore { selection, .. } => selection,
+            Call::Recover { .. } | Call::Check { .. } => &everything,
+            _ => return Ok(()),
+        };
+        self.shared
+            .progress(true, |progress| progress.doing = Some("verifying".to_owned()));
+        let result = self.shared.sources().verify(selection, self.threads, &|bytes| {
+            self.shared.progress(false, |progress| progress.bytes += bytes);
+        });
+        self.shared
+            .progress(true, |progress| *progress = super::protocol::Progress::default());
+        result
+    }
+
+    fn port(&self) -> HostPort {
+        HostApi_TO::from_value(Port(Arc::clone(&self.shared)), TD_Opaque)
+    }
+
+    /// The thread that hears the supervisor, and acts when it is gone.
+    fn listener(&self, mut incoming: UnixStream, done: Arc<AtomicBool>) -> thread::JoinHandle<()> {
+        let shared = Arc::clone(&self.shared);
+        let engine = Arc::clone(&self.engine);
+        let (job, server) = about(&self.call);
+        let port = self.port();
+        thread::spawn(move || {
+            loop {
+                match frame::read::<Order>(&mut incoming) {
+                    Ok(Some(Order::Cancel)) => shared.cancel(),
+                    Ok(Some(Order::Reply { question, answer })) => shared.reply(question, answer),
+                    Ok(Some(Order::Assign(_))) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            if done.load(Ordering::SeqCst) {
+                return;
+            }
+            orphaned(&shared, &engine, port, job, server, &done);
+            // The programs that the engine started are in this process's group, and end with it.
+            let _ = rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
+            process::exit(SPEECHLESS);
+        })
+    }
+}
+
+/// The supervisor is gone: stop, and leave no session behind.
+fn orphaned(
+    shared: &Shared,
+    engine: &LoadedEngine,
+    port: HostPort,
+    job: JobSpec,
+    server: Option<Server>,
+    done: &AtomicBool,
+) {
+    shared.cancel();
+    shared.hang_up();
+    let patience = Instant::now() + ORPHAN_GRACE;
+    while Instant::now() < patience && !done.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let sessions = shared.guarded();
+    if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
+        let killed = job.id.clone();
+        // Nobody is left to tell of an error; the next job cleans up again, by what the lock has on record.
+        let _ = engine.call(
+            &Call::Clean {
+                job,
+                server,
+                killed,
+                sessions,
+            },
+            port,
+        );
+    }
+}
+
+/// The job of a call, and the server that it works on.
+fn about(call: &Call) -> (JobSpec, Option<Server>) {
+    let of_target = |target: &Target| match target {
+        Target::Server(server) => Some(server.clone()),
+        Target::DataDir { .. } => None,
+    };
+    match call {
+        Call::Probe { job, server }
+        | Call::FullBackup { job, server }
+        | Call::IncrementalBackup { job, server, .. }
+        | Call::ArchiveLog { job, server, .. } => (job.clone(), Some(server.clone())),
+        Call::Restore { job, target, .. } | Call::Recover { job, target, .. } | Call::Check { job, target, .. } => {
+            (job.clone(), of_target(target))
+        }
+        Call::Clean { job, server, .. } => (job.clone(), server.clone()),
+        Call::Remove { job, .. } => (job.clone(), None),
+        _ => (
+            JobSpec {
+                scratch: PathBuf::new(),
+                ..JobSpec::default()
+            },
+            None,
+        ),
+    }
+}
+
+fn open_sink(
+    repository: &Repository,
+    runtime: &tokio::runtime::Runtime,
+    spec: SinkSpec,
+) -> Result<BackupSink, EngineError> {
+    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
+    BackupSink::new(
+        repository.object_store().clone(),
+        base,
+        runtime.handle().clone(),
+        spec.options,
+    )
+}
+
+fn open_source(
+    repository: &Repository,
+    runtime: &tokio::runtime::Runtime,
+    spec: SourceSpec,
+) -> Result<OpenBackup, EngineError> {
+    let index = repository.read_index(&repository.backup(&spec.cluster, &spec.id)?)?;
+    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
+    let store = repository.object_store().clone();
+    Ok(OpenBackup::new(
+        spec.id,
+        BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index)),
+    ))
+}
