@@ -3,10 +3,10 @@
 //! What happens, in order:
 //! 1. Before any lock, what could fail is tried: privileges, the statements that read the position, a second session for
 //!    watching. `lock_wait_timeout` is set and the session's id is guarded, so that the host can end it should we die.
-//! 2. `FLUSH TABLES WITH READ LOCK`, in a thread, while the second session looks on: it names the query that stands in
-//!    the way when time is up, and kills the waiting session when the job is cancelled. A session left waiting would go on
-//!    blocking every writer.
-//!    On MySQL it is not asked for while a long query would hold it up (see `patience.rs`).
+//! 2. `FLUSH TABLES WITH READ LOCK`, in short attempts (see `wait.rs`), while the second session looks on: it names the
+//!    query that stands in the way when time is up, and kills the waiting session when the job is cancelled. A session
+//!    left waiting would go on blocking every writer. On MySQL the lock is not asked for while a long query would hold it
+//!    up (see `patience.rs`).
 //! 3. `XA RECOVER` must be empty, for a prepared transaction is in the position and not in a snapshot. Otherwise the lock is
 //!    let go and tried again.
 //! 4. The caller opens its snapshots; the position is read.
@@ -29,7 +29,7 @@ use backstay_engine_api::{EngineError, Notice, Position, Server};
 use crate::facts::non_transactional;
 use crate::session::Session;
 use ddl::DdlLock;
-use wait::Watch;
+use wait::{ATTEMPT_SECONDS, Watch};
 
 /// How many tables a notice names.
 const NAMED_TABLES: usize = 10;
@@ -37,7 +37,8 @@ const NAMED_TABLES: usize = 10;
 /// How the locks are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockOptions {
-    /// How long to wait for the lock, and for prepared transactions to be gone, together. Writers wait as long as we do.
+    /// How long to try for the lock, and for prepared transactions to be gone, together. Writers wait only during an
+    /// attempt, which takes a few seconds at most.
     pub lock_wait: Duration,
 }
 
@@ -66,10 +67,8 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn open(job: &JobContext, mut session: Session, lock_wait: Duration) -> Result<Self, EngineError> {
-        // In whole seconds, as the server counts. We end the wait ourselves; this is for the case that we are gone.
-        let seconds = lock_wait.as_secs().clamp(1, 31_536_000) + 1;
-        session.run(format!("SET SESSION lock_wait_timeout = {seconds}"))?;
+    fn open(job: &JobContext, mut session: Session) -> Result<Self, EngineError> {
+        session.run(format!("SET SESSION lock_wait_timeout = {ATTEMPT_SECONDS}"))?;
         let guard = job.guard(session.connection_id())?;
         Ok(Self { session, _guard: guard })
     }
@@ -95,7 +94,7 @@ impl ConsistentPoint {
         let mut watcher = Session::connect(server)?;
         preflight::check(&mut watcher)?;
         let mut notices = notices(&mut watcher)?;
-        let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
+        let mut global = Guarded::open(job, watcher.another()?)?;
         let mut watch = Watch {
             job,
             watcher: &mut watcher,
@@ -163,8 +162,7 @@ impl ConsistentPoint {
 }
 
 fn lock(watch: &mut Watch<'_>, session: &mut Session) -> Result<Instant, EngineError> {
-    patience::wait(watch)?;
-    watch.run(session, "FLUSH TABLES WITH READ LOCK")?;
+    watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
     Ok(Instant::now())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`Session`]: a connection by whatever way an operator has (TCP, socket, TLS, option file, environment), with errors
 //!   that say what to do, and with privileges that are missing named as the GRANT that mends it.
-//! - [`facts`]: who a server is, and what a server that starts on its data must be like.
+//! - [`facts()`]: who a server is, and what a server that starts on its data must be like.
 //! - [`ConsistentPoint`]: one moment at which snapshots are opened and the position is read, on both flavours.
 //! - [`programs`]: the servers' own programs: found, told apart by family, given credentials by option file.
 //! - [`PrivateServer`]: a server of one's own on a data directory: initialised, started inert, stopped.

@@ -46,16 +46,16 @@ pub(super) fn lock(
         notices.push(Notice::new("ddl-not-blocked", text));
         None
     } else if global.session.flavour().is_mariadb() {
-        let mut second = Guarded::open(job, global.session.another()?, watch.lock_wait)?;
+        let mut second = Guarded::open(job, global.session.another()?)?;
         for stage in STAGES {
-            watch.run(&mut second.session, stage)?;
+            watch.lock(&mut second.session, stage, |_| Ok(()))?;
         }
         Some(DdlLock {
             holder: Some(second),
             unlock: "BACKUP STAGE END",
         })
     } else {
-        watch.run(&mut global.session, "LOCK INSTANCE FOR BACKUP")?;
+        watch.lock(&mut global.session, "LOCK INSTANCE FOR BACKUP", |_| Ok(()))?;
         None
     };
     global.session.run("UNLOCK TABLES")?;

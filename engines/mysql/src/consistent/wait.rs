@@ -1,4 +1,9 @@
-//! Waiting for a lock without leaving anyone waiting behind.
+//! Waiting for a lock without leaving anyone waiting behind, and without holding others up for long.
+//!
+//! A lock is asked for in short attempts. A request that waits goes before all that come after it, so that whoever it
+//! waits for may in turn wait for it: a statement waits for a row, the transaction that has the row wants to write once
+//! more, and that waits behind our request. No server sees this as a deadlock; it would end when the row's waiter fails
+//! after 50 s (`innodb_lock_wait_timeout`). Between two attempts everyone gets on.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -15,6 +20,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long to wait, without a lock, between two looks at what is in the way.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How long one attempt at a lock lasts, in seconds: the session's `lock_wait_timeout`. It is also how long a session waits
+/// at most whose process was killed.
+pub(super) const ATTEMPT_SECONDS: u32 = 2;
+
 /// Who looks on while a session waits, and how long.
 pub(super) struct Watch<'a> {
     pub(super) job: &'a JobContext,
@@ -30,9 +39,34 @@ enum Stop {
 }
 
 impl Watch<'_> {
-    /// Runs a statement that waits for a lock. When the job is cancelled or time is up, the waiting session is killed: its
-    /// locks and its place in the queue go with it, and it must not be used again.
-    pub(super) fn run(&mut self, session: &mut Session, sql: &str) -> Result<(), EngineError> {
+    /// Gets a lock, in as many attempts as there is time for. `before` runs before each, without the lock.
+    ///
+    /// When the job is cancelled or time is up, the waiting session is killed: its locks and its place in the queue go
+    /// with it, and it must not be used again.
+    pub(super) fn lock(
+        &mut self,
+        session: &mut Session,
+        sql: &str,
+        before: impl Fn(&mut Self) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        loop {
+            before(self)?;
+            if self.attempt(session, sql)? {
+                return Ok(());
+            }
+            if !self.pause()? {
+                return Err(blockers::in_the_way(
+                    self.watcher,
+                    session.connection_id(),
+                    sql,
+                    self.lock_wait,
+                ));
+            }
+        }
+    }
+
+    /// One attempt; `false` if the lock was not to be had in [`ATTEMPT_SECONDS`].
+    fn attempt(&mut self, session: &mut Session, sql: &str) -> Result<bool, EngineError> {
         self.job.check_cancelled()?;
         let id = session.connection_id();
         let (sender, receiver) = mpsc::channel();
@@ -52,7 +86,7 @@ impl Watch<'_> {
                 } else {
                     continue;
                 };
-                // If it can not be killed, the server's lock_wait_timeout ends it a little later.
+                // If it can not be killed, its lock_wait_timeout ends it a little later.
                 let _ = self.watcher.kill(id);
                 stop = Some(why);
                 break;
@@ -63,11 +97,8 @@ impl Watch<'_> {
         match (stop, result) {
             (Some(Stop::Cancelled), _) => Err(EngineError::cancelled()),
             (Some(Stop::TimeUp(error)), _) => Err(error),
-            // The server's own time-out came first.
-            (None, Err(error)) if error.kind == ErrorKind::Busy => {
-                Err(blockers::in_the_way(self.watcher, id, sql, self.lock_wait))
-            }
-            (None, result) => result,
+            (None, Err(error)) if error.kind == ErrorKind::Busy => Ok(false),
+            (None, result) => result.map(|()| true),
         }
     }
 

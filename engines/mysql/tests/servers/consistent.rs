@@ -181,7 +181,7 @@ fn what_is_blocked_while_it_is_held(flavour: Flavour) {
     );
     let server = bed.address();
     let host = TestHost::default();
-    let take = move || {
+    let take = || {
         let server = server.clone();
         host.job(move |job| ConsistentPoint::take(job, &server, LockOptions::default(), |_| Ok(())))
             .unwrap()
@@ -216,18 +216,9 @@ fn what_is_blocked_while_it_is_held(flavour: Flavour) {
 
     // A session that is lost is noticed.
     point = take();
-    let ids: Vec<u64> = session
-        .query_named("SHOW PROCESSLIST")
-        .unwrap()
-        .iter()
-        .filter(|row| row.get(&["Command"]) == Some("Sleep"))
-        .map(|row| row.get(&["Id"]).unwrap().parse().unwrap())
-        .collect();
-    assert!(!ids.is_empty());
-    let own = session.connection_id();
-    for id in ids.into_iter().filter(|id| *id != own) {
-        session.kill(id).unwrap();
-    }
+    let ids = host.still_guarded();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    session.kill(ids[0].parse().unwrap()).unwrap();
     let error = point.check_alive().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Connection);
     assert!(
@@ -235,6 +226,7 @@ fn what_is_blocked_while_it_is_held(flavour: Flavour) {
         "{error}"
     );
     assert!(point.release().is_err());
+    host.assert_all_released();
 }
 
 fn without_a_binary_log(flavour: Flavour) {

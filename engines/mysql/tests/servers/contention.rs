@@ -16,6 +16,7 @@ on_both!(
     a_prepared_transaction_that_goes_is_waited_for,
     a_long_query_is_named,
     readers_are_left_alone,
+    no_deadlock_through_row_locks,
     an_idle_lock_holder_is_named,
     cancellation_leaves_nobody_waiting,
     a_failure_under_the_lock_lets_go,
@@ -216,6 +217,25 @@ fn readers_are_left_alone(flavour: Flavour) {
     readers.join().unwrap();
     bed.session().kill(id).unwrap();
     query.join().unwrap();
+}
+
+/// A transaction has a row; another statement waits for the row, and our lock for that statement. What the transaction does
+/// next must not wait for our lock for ever: no server sees such a deadlock.
+fn no_deadlock_through_row_locks(flavour: Flavour) {
+    let bed = Bed::start(flavour);
+    table(&bed);
+    run(&mut bed.session(), &["INSERT INTO shop.t VALUES (100)"]);
+    let mut first = bed.session();
+    run(&mut first, &["BEGIN", "UPDATE shop.t SET id = 10 WHERE id = 1"]);
+    let mut second = bed.session();
+    let second = thread::spawn(move || run(&mut second, &["UPDATE shop.t SET id = 11 WHERE id = 1"]));
+    let (address, started) = (bed.address(), Instant::now());
+    let taker = thread::spawn(move || take(&TestHost::default(), &address, Duration::from_secs(60)).map(|_| ()));
+    thread::sleep(Duration::from_secs(1));
+    run(&mut first, &["UPDATE shop.t SET id = 110 WHERE id = 100", "COMMIT"]);
+    second.join().unwrap();
+    taker.join().unwrap().unwrap_or_else(|error| panic!("{error}"));
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 fn long_update(bed: &Bed) -> (u64, thread::JoinHandle<()>) {

@@ -98,6 +98,14 @@ impl TestHost {
         Ok(value.expect("the body ran"))
     }
 
+    /// Sessions that are guarded now.
+    pub(crate) fn still_guarded(&self) -> Vec<String> {
+        let over = self.unguarded.lock().unwrap();
+        let mut ids = self.guarded.lock().unwrap().clone();
+        ids.retain(|id| !over.contains(id));
+        ids
+    }
+
     /// That every session that was guarded is so no more.
     pub(crate) fn assert_all_released(&self) {
         let sorted = |list: &Mutex<Vec<String>>| {

@@ -121,9 +121,12 @@ fn it_ends_with_its_process(flavour: Flavour) {
         return;
     }
     let name = format!("private_server::{}::it_ends_with_its_process", flavour.as_str());
+    let leavings = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([&name, "--exact", "--nocapture"])
         .env(CHILD, "1")
+        // What a killed process can not clear away, we do.
+        .env("TMPDIR", leavings.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
