@@ -129,7 +129,7 @@ impl TestServer {
     pub fn start_with(kind: Kind, arguments: &[&str]) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("backstay-test-")
-            .tempdir()
+            .tempdir_in(fast_folder())
             .expect("a directory for the server");
         let data = dir.path().join("data");
         copy(&template(kind), &data);
@@ -223,6 +223,13 @@ impl TestServer {
     pub fn conn(&self) -> Conn {
         Conn::new(self.opts()).expect("a connection to the test's server")
     }
+}
+
+/// Where servers live: in memory where the system has such a folder (proc(5) calls it shared memory), for what a test server
+/// does most is waiting for a disk that nobody needs.
+fn fast_folder() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 /// The directory of an initialised, empty server; made when it is asked for first.

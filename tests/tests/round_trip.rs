@@ -181,22 +181,24 @@ fn one_table_comes_back_beside_the_original_on_mariadb() {
 }
 
 /// 20,000 tables: a backup of at most 200 files, shown, and one table of it restored.
-fn many_tables(kind: Kind) {
+///
+/// On MySQL they are spread over schemas: mysqldump asks for each table's status by name, which MySQL answers by going through
+/// the whole schema, so that one schema of 20,000 takes a quarter of an hour in the dump program alone.
+fn many_tables(kind: Kind, schemas: u32) {
     const TABLES: u32 = 20_000;
-    let source = TestServer::start_with(
-        kind,
-        &["--innodb-file-per-table=0", "--skip-log-bin", "--table-open-cache=400"],
-    );
+    let arguments = ["--innodb-file-per-table=0", "--skip-log-bin", "--table-open-cache=2000"];
+    let source = TestServer::start_with(kind, &arguments);
     let mut conn = source.conn();
-    conn.query_drop("CREATE DATABASE many").unwrap();
-    for table in 0..TABLES {
-        conn.query_drop(format!(
-            "CREATE TABLE many.t{table} (id INT PRIMARY KEY, v VARCHAR(20))"
-        ))
-        .unwrap();
-        if table % 100 == 0 {
-            conn.query_drop(format!("INSERT INTO many.t{table} VALUES (1, 'row {table}')"))
+    for schema in 0..schemas {
+        conn.query_drop(format!("CREATE DATABASE many{schema}")).unwrap();
+        for table in 0..TABLES / schemas {
+            let name = format!("many{schema}.t{table}");
+            conn.query_drop(format!("CREATE TABLE {name} (id INT PRIMARY KEY, v VARCHAR(20))"))
                 .unwrap();
+            if table % 100 == 0 {
+                conn.query_drop(format!("INSERT INTO {name} VALUES (1, 'row {table}')"))
+                    .unwrap();
+            }
         }
     }
     let backstay = backstay(&source);
@@ -213,24 +215,24 @@ fn many_tables(kind: Kind) {
         .run(&[
             "restore",
             "--tables",
-            "many.t19900",
+            "many0.t900",
             "--as-schema",
             "one",
             "--to-server",
             &url,
         ])
         .ok();
-    let row: Option<String> = conn.query_first("SELECT v FROM one.t19900").unwrap();
-    assert_eq!(row.as_deref(), Some("row 19900"));
+    let row: Option<String> = conn.query_first("SELECT v FROM one.t900").unwrap();
+    assert_eq!(row.as_deref(), Some("row 900"));
     backstay.run(&["verify"]).ok();
 }
 
 #[test]
 fn twenty_thousand_tables_on_mysql() {
-    many_tables(Kind::MySql);
+    many_tables(Kind::MySql, 20);
 }
 
 #[test]
 fn twenty_thousand_tables_on_mariadb() {
-    many_tables(Kind::MariaDb);
+    many_tables(Kind::MariaDb, 1);
 }
