@@ -233,6 +233,7 @@ fn orphaned(
         thread::sleep(Duration::from_millis(20));
     }
     let sessions = shared.guarded();
+    let scratch = job.scratch.clone();
     if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
         let killed = job.id.clone();
         // Nobody is left to tell of an error; the next job cleans up again, by what the lock has on record.
@@ -245,6 +246,10 @@ fn orphaned(
             },
             port,
         );
+    }
+    // The supervisor, who made it, can not remove it any more.
+    if !scratch.as_os_str().is_empty() {
+        let _ = std::fs::remove_dir_all(scratch);
     }
 }
 
