@@ -8,6 +8,7 @@ pub mod bank;
 pub mod bench;
 pub mod compare;
 pub mod plugins;
+pub mod postgresql;
 pub mod reference;
 pub mod servers;
 pub mod shop;

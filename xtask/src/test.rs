@@ -117,5 +117,29 @@ fn steps(nextest: &[String]) -> Vec<Step> {
         step("build", &["build", "--workspace", "--locked"]),
         tests,
         step("doc tests", &["test", "--doc", "--workspace", "--locked"]),
+        out_of_tree("plug-ins: format", &["fmt", "--all"], &["--", "--check"]),
+        out_of_tree(
+            "plug-ins: lints",
+            &["clippy", "--all-targets", "--locked"],
+            &["--", "-D", "warnings"],
+        ),
+        // As the end-to-end suites build them, so that they are built once.
+        out_of_tree("plug-ins: tests", &["test", "--release", "--locked"], &[]),
     ]
+}
+
+/// A step in the workspace of the plug-ins that are built out of tree.
+fn out_of_tree(name: &'static str, verb: &[&str], rest: &[&str]) -> Step {
+    let mut command = cargo();
+    command
+        .args(verb)
+        .arg("--manifest-path")
+        .arg("tests/plugins/Cargo.toml")
+        .args(rest)
+        .env("CARGO_TARGET_DIR", workspace::target_dir().join("out-of-tree"));
+    Step {
+        name,
+        command,
+        reason_to_skip: None,
+    }
 }

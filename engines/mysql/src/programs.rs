@@ -232,6 +232,21 @@ mod tests {
                 "8.0.36-28",
                 Flavour::Percona,
             ),
+            (
+                "mysqlbinlog Ver 3.5 for debian-linux-gnu at x86_64",
+                "3.5",
+                Flavour::MariaDb,
+            ),
+            (
+                "mariadb-binlog Ver 3.5 for debian-linux-gnu at x86_64",
+                "3.5",
+                Flavour::MariaDb,
+            ),
+            (
+                "/srv/not-mariadb/bin/mysql  Ver 9.7.4-2 for Linux on x86_64 ((Debian))",
+                "9.7.4-2",
+                Flavour::MySql,
+            ),
         ] {
             assert_eq!(version_in(text), Some(version));
             assert_eq!(family_of(text, version), flavour);
