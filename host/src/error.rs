@@ -48,7 +48,13 @@ impl From<ConfigError> for Error {
 
 impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
-        Self::new(ErrorKind::Usage, error.to_string())
+        let shown = Self::new(ErrorKind::Usage, error.to_string());
+        match error {
+            ServerError::Url(url) if url.password() => {
+                shown.advise("leave it out, and add `?password_file=FILE` or set BACKSTAY_PASSWORD")
+            }
+            _ => shown,
+        }
     }
 }
 

@@ -121,7 +121,7 @@ fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: us
 /// A directory of a job's own, for its owner only; gone when it is dropped.
 fn scratch(id: &str) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()
-        .prefix(&format!("backstay-{id}-"))
+        .prefix(&scratch_prefix(id))
         .tempdir()
         .map_err(|error| {
             Error::new(
@@ -131,6 +131,24 @@ fn scratch(id: &str) -> Result<tempfile::TempDir> {
             .because(&error)
             .advise("make room there, or set TMPDIR to another directory")
         })
+}
+
+fn scratch_prefix(id: &str) -> String {
+    format!("backstay-{id}-")
+}
+
+/// Removes the scratch directories of a job that was killed, if it ran on this machine. What can not be removed is in
+/// nobody's way.
+fn sweep_scratch(id: &str) {
+    let prefix = scratch_prefix(id);
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn operations(manifest: &EngineManifest) -> String {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -163,6 +164,21 @@ impl Backstay {
             .expect("backstay can be started")
     }
 
+    /// Waits until a job has taken a cluster's lock: from then on it can be interrupted, and is in others' way.
+    ///
+    /// # Panics
+    /// None has after half a minute.
+    pub fn wait_for_lock(&self, cluster: &str) {
+        let locks = Path::new("clusters").join(cluster).join("locks");
+        for _ in 0..3000 {
+            if self.files().iter().any(|(path, _)| path.starts_with(&locks)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no job takes the lock of {cluster}");
+    }
+
     /// The ids of a cluster's backups, oldest first.
     ///
     /// # Panics
@@ -187,8 +203,13 @@ impl Backstay {
         let mut files = Vec::new();
         let mut directories = vec![self.repository()];
         while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(&directory).expect("the repository can be read").flatten() {
-                let metadata = entry.metadata().expect("a file of the repository");
+            let entries = match fs::read_dir(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.expect("the repository can be read"),
+            };
+            for entry in entries.flatten() {
+                // A job that runs may have renamed it since.
+                let Ok(metadata) = entry.metadata() else { continue };
                 if metadata.is_dir() {
                     directories.push(entry.path());
                 } else {

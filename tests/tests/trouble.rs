@@ -223,7 +223,7 @@ fn a_lock_that_another_holds() {
         "[cluster.main]\nserver = \"mysql://backup@127.0.0.1:1\"\n",
     );
     let mut first = backstay.start(&["backup", "--engine", "misbehave", "-o", "deed=sleep"]);
-    std::thread::sleep(Duration::from_millis(1500));
+    backstay.wait_for_lock("main");
     let output = backstay.run(&["backup", "--engine", "misbehave"]);
     failed(&backstay, output, 3, &["lock", "held", &first.id().to_string()]);
     rustix::process::kill_process(rustix::process::Pid::from_child(&first), rustix::process::Signal::TERM).unwrap();

@@ -38,7 +38,7 @@ pub fn template(values: &Template<'_>) -> String {
         url::Url::from_file_path(values.repository).map_or_else(|()| "file:///var/lib/backstay".into(), String::from);
     let engines: Vec<_> = values.engines.iter().map(|path| quote_path(path)).collect();
     let plugins = if engines.is_empty() {
-        "# [plugins]\n# path = [\"/usr/lib/backstay/engines\"]".to_owned()
+        "# [plugins]\n# path = [\"/opt/backstay/engines\"]".to_owned()
     } else {
         format!("[plugins]\npath = [{}]", engines.join(", "))
     };
@@ -58,7 +58,7 @@ url = {url}
 # level = 3                 # 1 (fast) to 19 (small)
 # bundle = "auto"           # small objects share files: "auto" (when there are many), "never", "always"
 
-# Where engines (*.so) are looked for, besides BACKSTAY_PLUGINS and the directory of the program.
+# Where engines (*.so) are looked for, besides BACKSTAY_PLUGINS, the program's directory and ../lib/backstay/engines from there.
 {plugins}
 
 # The servers. A cluster has one place in the repository.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::clean::{Cleaned, Killed};
-use super::{Host, Observer, job_spec, options, plugin_file, scratch};
+use super::{Host, Observer, job_spec, options, plugin_file, scratch, sweep_scratch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::SinkOptions;
 use crate::plugin::Inspected;
@@ -127,6 +127,7 @@ impl Host {
     /// Cleans up after a job whose process is gone: its sessions on the server, and its data in the repository.
     fn bury(&self, cluster: &str, dead: &DeadJob, lock: &Lock) {
         tracing::warn!("job {} was killed; cleaning up after it", dead.job.id);
+        sweep_scratch(&dead.job.id);
         let server = dead.server.as_deref().and_then(|name| {
             let member = self
                 .config

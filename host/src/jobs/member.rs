@@ -62,6 +62,11 @@ impl Host {
                 .member_server(member)
                 .map_err(Error::from)
                 .and_then(|server| self.probe(&cluster.name, plugin, server, options));
+            if let Err(error) = &facts
+                && error.kind == ErrorKind::Cancelled
+            {
+                return Err(error.clone());
+            }
             candidates.push((member.name.as_str(), facts));
         }
         let chosen = choose(cluster.prefer, cluster.max_lag, &candidates).map_err(|reasons| {

@@ -115,7 +115,14 @@ impl Checker<'_> {
                         .for_each(|part| self.hurt(part, problem.clone()));
                     return;
                 }
-                None => return,
+                // Whoever reads has ended before the end: what was not read is not sound.
+                None => {
+                    let stopped = EngineError::other("reading stopped before its end");
+                    part.into_iter()
+                        .chain(parts)
+                        .for_each(|part| self.hurt(part, unreadable(file, &stopped)));
+                    return;
+                }
             };
             (self.progress)(chunk.len() as u64);
             while let Some(current) = part {

@@ -26,7 +26,8 @@ pub struct SearchPath {
 }
 
 impl SearchPath {
-    /// [`PLUGINS_ENV`], then `configured` (`[plugins] path`), then `engines` beside the running program, then the program's own
+    /// [`PLUGINS_ENV`], then `configured` (`[plugins] path`), then `engines` beside the running program, then where a program
+    /// that is installed has its libraries (`/usr/local/bin`: `/usr/local/lib/backstay/engines`), then the program's own
     /// directory. Each is made absolute, and is there once.
     pub fn new(configured: &[PathBuf]) -> Self {
         let variable = env::var_os(PLUGINS_ENV).unwrap_or_default();
@@ -36,7 +37,12 @@ impl SearchPath {
         let program = env::current_exe()
             .ok()
             .and_then(|path| path.parent().map(Path::to_owned));
-        let usual: Vec<_> = program.map(|path| vec![path.join("engines"), path]).unwrap_or_default();
+        let mut usual = Vec::new();
+        if let Some(program) = program {
+            usual.push(program.join("engines"));
+            usual.extend(program.parent().map(|prefix| prefix.join("lib/backstay/engines")));
+            usual.push(program);
+        }
         Self::of(from_env.iter().chain(configured), &usual)
     }
 

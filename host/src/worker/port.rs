@@ -25,7 +25,9 @@ const READ_HANDLES: u64 = 1 << 62;
 /// What a worker's threads share.
 pub(super) struct Shared {
     out: Mutex<UnixStream>,
+    stage: Mutex<Stage>,
     cancelled: AtomicBool,
+    orphaned: AtomicBool,
     questions: Mutex<Questions>,
     guarded: Mutex<BTreeSet<String>>,
     progress: Mutex<(Progress, Instant)>,
@@ -35,6 +37,15 @@ pub(super) struct Shared {
     /// The first thing that went wrong with an object that is written.
     fault: Mutex<Option<EngineError>>,
     next_reader: AtomicU64,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The engine has not been called: what it will read is being verified.
+    Preparing,
+    /// The engine works.
+    Working,
 }
 
 #[derive(Default)]
@@ -50,7 +61,9 @@ impl Shared {
     pub(super) fn new(out: UnixStream, sink: Option<BackupSink>, sources: Sources) -> Self {
         Self {
             out: Mutex::new(out),
+            stage: Mutex::new(Stage::Preparing),
             cancelled: AtomicBool::new(false),
+            orphaned: AtomicBool::new(false),
             questions: Mutex::default(),
             guarded: Mutex::default(),
             progress: Mutex::new((Progress::default(), Instant::now())),
@@ -67,8 +80,21 @@ impl Shared {
         let _ = frame::write(&mut *locked(&self.out), report);
     }
 
-    pub(super) fn cancel(&self) {
+    /// Asks the engine to stop; answers whether it has begun.
+    pub(super) fn cancel(&self) -> Stage {
+        let stage = locked(&self.stage);
         self.cancelled.store(true, Ordering::Relaxed);
+        *stage
+    }
+
+    /// The engine begins now; false if the job was cancelled before.
+    pub(super) fn start(&self) -> bool {
+        let mut stage = locked(&self.stage);
+        if self.cancelled.load(Ordering::Relaxed) {
+            return false;
+        }
+        *stage = Stage::Working;
+        true
     }
 
     /// The sessions that are guarded now.
@@ -109,9 +135,14 @@ impl Shared {
 
     /// Puts something on the supervisor's record, and waits until it is there.
     fn ask(&self, what: Question) -> Result<(), EngineError> {
+        let gone = || EngineError::other("the supervisor is gone");
         let (sender, receiver) = mpsc::channel();
         let question = {
             let mut questions = locked(&self.questions);
+            // Looked at under the lock: what is asked later than the hanging up would wait for ever.
+            if self.orphaned() {
+                return Err(gone());
+            }
             questions.asked += 1;
             let number = questions.asked;
             questions.waiting.insert(number, sender);
@@ -120,13 +151,19 @@ impl Shared {
         self.report(&Report::Ask { question, what });
         match receiver.recv() {
             Ok(answer) => answer.into_result(),
-            Err(_) => Err(EngineError::other("the supervisor is gone")),
+            Err(_) => Err(gone()),
         }
     }
 
     /// Answers nobody any more: the supervisor is gone.
     pub(super) fn hang_up(&self) {
+        self.orphaned.store(true, Ordering::SeqCst);
         locked(&self.questions).waiting.clear();
+    }
+
+    /// Whether the supervisor is gone.
+    pub(super) fn orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::SeqCst)
     }
 
     fn handle(&self, request: Request) -> Answer {

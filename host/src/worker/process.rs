@@ -20,7 +20,7 @@ use backstay_engine_api::wire::{Answer, Call, JobSpec, Target};
 use backstay_engine_api::{EngineError, Operation, Selection, Server};
 
 use super::frame;
-use super::port::{Port, Shared};
+use super::port::{Port, Shared, Stage};
 use super::protocol::{Assignment, Order, Report, SinkSpec, SourceSpec};
 use super::sources::{OpenBackup, Sources};
 use crate::pipeline::{BackupSink, BackupSource};
@@ -34,6 +34,8 @@ const SAID: i32 = 0;
 const SPEECHLESS: i32 = 70;
 /// How long an engine is given to stop by itself once the supervisor is gone.
 const ORPHAN_GRACE: Duration = Duration::from_secs(3);
+/// How long a worker without a supervisor lives at most, its engine's `clean` included: the server may not answer.
+const ORPHAN_LIFE: Duration = Duration::from_secs(60);
 
 /// Runs the job that comes over standard input. Does not return.
 pub fn main() -> ! {
@@ -81,7 +83,10 @@ fn run(line: UnixStream) -> io::Result<()> {
     done.store(true, Ordering::SeqCst);
     prepared.shared.progress(true, |_| {});
     prepared.shared.report(&Report::Done { answer, index });
-    drop(listener);
+    if prepared.shared.orphaned() {
+        // It ends the sessions that are left, and then this process.
+        let _ = listener.join();
+    }
     Ok(())
 }
 
@@ -131,6 +136,9 @@ impl Prepared {
         if let Err(error) = self.verify() {
             return (Answer::Error(error), None);
         }
+        if !self.shared.start() {
+            return (Answer::Error(EngineError::cancelled()), None);
+        }
         self.shared.report(&Report::Started);
         let answer = self.engine.call(&self.call, self.port());
         if let (Answer::Ok(_), Some(fault)) = (&answer, self.shared.fault()) {
@@ -177,21 +185,37 @@ impl Prepared {
         thread::spawn(move || {
             loop {
                 match frame::read::<Order>(&mut incoming) {
-                    Ok(Some(Order::Cancel)) => shared.cancel(),
+                    Ok(Some(Order::Cancel)) => {
+                        if shared.cancel() == Stage::Preparing {
+                            // The engine has not begun: there is nothing to put in order, and no use in verifying on.
+                            let answer = Answer::Error(EngineError::cancelled());
+                            shared.report(&Report::Done { answer, index: None });
+                            process::exit(SAID);
+                        }
+                    }
                     Ok(Some(Order::Reply { question, answer })) => shared.reply(question, answer),
                     Ok(Some(Order::Assign(_))) => {}
                     Ok(None) | Err(_) => break,
                 }
             }
+            shared.hang_up();
             if done.load(Ordering::SeqCst) {
                 return;
             }
+            thread::spawn(|| {
+                thread::sleep(ORPHAN_LIFE);
+                end_with_all();
+            });
             orphaned(&shared, &engine, port, job, server, &done);
-            // The programs that the engine started are in this process's group, and end with it.
-            let _ = rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
-            process::exit(SPEECHLESS);
+            end_with_all();
         })
     }
+}
+
+/// Ends this process and the programs that the engine started: they are in its group.
+fn end_with_all() -> ! {
+    let _ = rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
+    process::exit(SPEECHLESS)
 }
 
 /// The supervisor is gone: stop, and leave no session behind.
@@ -204,12 +228,12 @@ fn orphaned(
     done: &AtomicBool,
 ) {
     shared.cancel();
-    shared.hang_up();
     let patience = Instant::now() + ORPHAN_GRACE;
     while Instant::now() < patience && !done.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(20));
     }
     let sessions = shared.guarded();
+    let scratch = job.scratch.clone();
     if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
         let killed = job.id.clone();
         // Nobody is left to tell of an error; the next job cleans up again, by what the lock has on record.
@@ -222,6 +246,10 @@ fn orphaned(
             },
             port,
         );
+    }
+    // The supervisor, who made it, can not remove it any more.
+    if !scratch.as_os_str().is_empty() {
+        let _ = std::fs::remove_dir_all(scratch);
     }
 }
 

@@ -25,6 +25,8 @@ use crate::repository::index::IndexSummary;
 
 /// How long an engine is given to stop by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a worker whose job is over may take to end.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// What the supervisor's owner is told while a worker runs.
 pub trait Watcher: Send {
@@ -108,13 +110,11 @@ pub async fn run(assignment: Assignment, limits: Limits, watcher: &mut dyn Watch
     };
     let group = child.id();
     let told = session.follow(&mut child).await;
-    let status = child
-        .wait()
+    let status = end(&mut child)
         .await
         .map_err(|error| EngineError::other("can not wait for the worker").because(&error))?;
-    if !status.success() {
-        kill_group(group);
-    }
+    // Whatever the job came to, the programs that its engine started are over.
+    kill_group(group);
     let printed = (collect(stdout).await, collect(stderr).await);
     Ok(session.judge(told, status, &printed))
 }
@@ -157,7 +157,7 @@ impl Session<'_> {
                 report = self.reports.recv() => match report {
                     Some(Report::Done { answer, index }) => {
                         return match stop {
-                            // What is whole in spite of the order to stop is whole, unless a deadline says that it is late.
+                            // What is whole in spite of the order to stop is whole.
                             Some(reason) if matches!(answer, Answer::Error(_)) => Told::Stopped(reason),
                             _ => Told::Done { answer, index },
                         };
@@ -291,6 +291,16 @@ fn spawn() -> Result<(Child, tokio::net::UnixStream), EngineError> {
         .spawn()
         .map_err(failed)?;
     Ok((child, tokio::net::UnixStream::from_std(ours).map_err(failed)?))
+}
+
+/// Waits until a worker has ended. It has said all that it will say; one that stays (a library's destructor that hangs, a
+/// line that broke) is killed.
+async fn end(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
+    if let Ok(status) = tokio::time::timeout(PARTING, child.wait()).await {
+        return status;
+    }
+    child.start_kill()?;
+    child.wait().await
 }
 
 /// Kills what a worker's engine had started: it is all in the worker's process group.

@@ -101,6 +101,7 @@ fn the_usual_path_ends_beside_the_program() {
     assert!(directories.ends_with(&[
         std::env::current_dir().unwrap().join(configured),
         program.join("engines"),
+        program.parent().unwrap().join("lib/backstay/engines"),
         program
     ]));
 }

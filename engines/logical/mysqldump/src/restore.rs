@@ -1,7 +1,8 @@
 //! A restore to a server.
 //!
 //! Everything that can be refused is refused before the first change: another family's server, user schemas or tables that
-//! are in the way, patterns that fit nothing. Then sections are fed to the client in the dump's order (see [`feed`]).
+//! are in the way, patterns that fit nothing. Then comes what only adds (accounts), then the client's login, and only when
+//! all that has gone well is anything dropped. Sections are fed to the client in the dump's order (see [`feed`]).
 
 mod feed;
 mod gtid;
@@ -25,6 +26,9 @@ use plan::Plan;
 
 /// The largest accounts object that is read into memory, in bytes.
 const MAX_ACCOUNTS: u64 = 256 << 20;
+
+/// Nothing that a session does is written to the target's binary log.
+const NO_BINARY_LOG: &str = "SET SESSION sql_log_bin = 0";
 
 /// What the steps of a restore share.
 struct Restore<'a> {
@@ -53,7 +57,7 @@ pub(crate) fn restore(job: &RestoreJob) -> Result<Restored, EngineError> {
     target::check_family(&session, link.record(), job.selection().is_everything())?;
     let program = programs::find(Tool::Client, session.flavour(), &server.programs)?;
     if options.skip_binary_log {
-        session.run("SET SESSION sql_log_bin = 0")?;
+        session.run(NO_BINARY_LOG)?;
     }
     let mut restore = Restore {
         job,
@@ -96,7 +100,6 @@ impl Restore<'_> {
             gtid::check(&mut self.session, self.link.record(), &schemas)?;
         }
         self.job.expect(Some(plan.bytes()), Some(plan.parts.len() as u64));
-        target::drop_schemas(&mut self.session, &schemas)?;
 
         let mut restorer = Restorer::default();
         if self.options.accounts {
@@ -110,6 +113,11 @@ impl Restore<'_> {
                     .extend(restore_server_objects(&mut self.session, &text)?);
             }
         }
+        let mut dropper = self.session.another()?;
+        let guard = self.job.guard(dropper.connection_id())?;
+        if self.options.skip_binary_log {
+            dropper.run(NO_BINARY_LOG)?;
+        }
         // Views last, and by a client of their own: what they are made of must be granted to their definers first.
         let is_view = |kind| matches!(kind, Kind::Views | Kind::View);
         for views in [false, true] {
@@ -117,12 +125,16 @@ impl Restore<'_> {
             if parts().next().is_some() {
                 let mut feed = Feed::start(self)?;
                 feed.parts(plan.of_kind(Kind::Header))?;
+                if !views {
+                    target::drop_schemas(self.job, &mut dropper, &schemas)?;
+                }
                 feed.parts(parts())?;
                 feed.parts(plan.of_kind(Kind::Footer))?;
                 feed.finish()?;
             }
             restorer.grant_more(&mut self.session)?;
         }
+        drop((dropper, guard));
         let mut notices = restorer.finish();
         let positions = if set_gtid {
             gtid::set(&mut self.session, self.link.record())?

@@ -35,8 +35,11 @@ pub fn initialise(program: &Program, data_dir: &Path, args: &[String]) -> Result
         .arg(format!("--datadir={}", data_dir.display()))
         .args(user_arg(None))
         .args(args);
-    let log = tempfile::NamedTempFile::new().map_err(|error| io("can not be initialised", error))?;
-    process::log_to(&mut command, log.path()).map_err(|error| io("can not be initialised", error))?;
+    let scratch = tempfile::tempdir().map_err(|error| io("can not be initialised", error))?;
+    // Not the directory that everybody uses: a server that starts deletes what others have there (`#sql…`).
+    command.env("TMPDIR", scratch.path());
+    let log = scratch.path().join("error.log");
+    process::log_to(&mut command, &log).map_err(|error| io("can not be initialised", error))?;
     let status = command.status().map_err(|error| {
         EngineError::new(ErrorKind::Program, format!("{} can not be run", program.path.display())).because(&error)
     })?;
@@ -44,7 +47,7 @@ pub fn initialise(program: &Program, data_dir: &Path, args: &[String]) -> Result
         Ok(())
     } else {
         let what = format!("could not initialise {}: {status}", data_dir.display());
-        Err(process::failure(program, &what, log.path()))
+        Err(process::failure(program, &what, &log))
     }
 }
 

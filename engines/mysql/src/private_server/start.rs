@@ -100,6 +100,8 @@ fn arguments(builder: &PrivateServerBuilder, data_dir: &Path, runtime: &Path, po
     args.push(path("datadir", data_dir.to_owned()));
     args.push(path("socket", socket_in(runtime)));
     args.push(path("pid-file", runtime.join("pid")));
+    // Not the one that everybody uses: a server that starts deletes what others have there (`#sql…`).
+    args.push(path("tmpdir", runtime.to_owned()));
     // `loose`: not every version has each of them, and none may be the reason not to start.
     let inert: &[&str] = if mariadb {
         &["--skip-slave-start", "--event-scheduler=OFF", "--loose-wsrep-on=OFF"]

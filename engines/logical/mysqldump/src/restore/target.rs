@@ -1,6 +1,6 @@
 //! Looking at the target before it is changed.
 
-use backstay_engine_api::{BackupRecord, EngineError, Selection};
+use backstay_engine_api::{BackupRecord, EngineError, RestoreJob, Selection};
 use backstay_mysql::{Session, content, quote_identifier, quote_text};
 
 use super::is_mariadb;
@@ -45,12 +45,14 @@ pub(super) fn refuse_occupied(session: &mut Session, overwrite: bool) -> Result<
 }
 
 /// Drops schemas, so that nothing of theirs is mixed with the backup's. Other schemas' foreign keys to them stay.
-pub(super) fn drop_schemas(session: &mut Session, schemas: &[&str]) -> Result<(), EngineError> {
+/// What was granted on them stays, too.
+pub(super) fn drop_schemas(job: &RestoreJob, session: &mut Session, schemas: &[&str]) -> Result<(), EngineError> {
     session.run("SET SESSION foreign_key_checks = 0")?;
     for schema in schemas {
+        job.check_cancelled()?;
         session.run(format!("DROP DATABASE IF EXISTS {}", quote_identifier(schema)))?;
     }
-    session.run("SET SESSION foreign_key_checks = 1")
+    Ok(())
 }
 
 /// Whether the target has a schema.

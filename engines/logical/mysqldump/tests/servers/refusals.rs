@@ -17,6 +17,7 @@ on_both!(
     cancelled,
     a_restore_that_waits_is_cancelled,
     missing_privileges,
+    nothing_is_dropped_before_accounts_are_there,
     a_damaged_part,
 );
 
@@ -188,6 +189,40 @@ fn missing_privileges(flavour: Flavour) {
     assert!(host.text("routines/shop.sql").contains("add_order"));
     assert!(host.text("table/shop/orders.sql").contains("TRIGGER"));
     assert!(Session::connect(&server).is_ok());
+}
+
+fn nothing_is_dropped_before_accounts_are_there(flavour: Flavour) {
+    let (bed, to, host) = (target(flavour), target(flavour), TestHost::default());
+    let shop = ["CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT)"];
+    run(&mut bed.session(), &shop);
+    run(&mut bed.session(), &["CREATE USER clerk@localhost"]);
+    let (record, _) = host.backup(bed.address(), json!({})).unwrap();
+
+    let mut root = to.session();
+    run(&mut root, &shop);
+    run(
+        &mut root,
+        &[
+            "INSERT INTO shop.orders VALUES (7)",
+            "CREATE USER loader@localhost IDENTIFIED BY 'secret'",
+            "GRANT ALL ON shop.* TO loader@localhost",
+            "GRANT SELECT ON *.* TO loader@localhost",
+        ],
+    );
+    let loader = Server {
+        user: Some("loader".to_owned()),
+        password: Some(Secret::new("secret")),
+        ..to.address()
+    };
+    let error = host
+        .restore(&record, loader, true, Selection::default(), json!({}))
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Privilege, "{error}");
+    assert!(error.to_string().contains("CREATE USER"), "{error}");
+    let rows: Vec<i32> = root.query("SELECT id FROM shop.orders").unwrap();
+    assert_eq!(rows, [7], "what was there still is");
+    drop(root);
+    assert_free(&to);
 }
 
 fn a_damaged_part(flavour: Flavour) {
