@@ -43,6 +43,7 @@ fn killed_at_random_moments(kind: Kind) {
     backstay.run(&["backup", "--engine", "mysqldump"]).ok();
     let whole = started.elapsed();
     let mut random = StdRng::seed_from_u64(20_261_122);
+    let mut hits = 0;
     for round in 0..ROUNDS {
         let victim = [Victim::Worker, Victim::Supervisor, Victim::Both][random.random_range(0..3)];
         let moment = whole.mul_f64(random.random_range(0.0..1.1));
@@ -50,6 +51,7 @@ fn killed_at_random_moments(kind: Kind) {
         let mut supervisor = backstay.start(&["backup", "--engine", "mysqldump", "-o", "lock_wait=20"]);
         thread::sleep(moment);
         let workers = children(supervisor.id());
+        hits += u64::from(!workers.is_empty());
         match victim {
             Victim::Worker => workers.iter().for_each(|worker| kill(*worker)),
             Victim::Supervisor => kill(supervisor.id()),
@@ -65,14 +67,31 @@ fn killed_at_random_moments(kind: Kind) {
                 "the supervisor of a killed worker ended with {status}"
             );
         }
-        // What is listed is sound, whatever was killed when.
-        backstay.run(&["verify"]).ok();
+        // What is listed is sound, whatever was killed when, and what is left is named.
+        let verified = backstay.run(&["verify"]).ok();
+        for leftover in unfinished(&backstay) {
+            assert!(
+                verified.stdout.contains(&leftover),
+                "{leftover} is not named:\n{}",
+                verified.stdout
+            );
+        }
+        if round % 8 == 7 {
+            backstay.run(&["backup", "--engine", "mysqldump"]).ok();
+            assert_eq!(
+                unfinished(&backstay),
+                [""; 0],
+                "the backup after a killed one clears up"
+            );
+        }
         // Writers go on: no lock has stayed.
         load.wait_for(20);
         if !matches!(victim, Victim::Both) {
             no_session_stays(&mut conn, &own);
         }
     }
+    // Whoever comes when all is over hits nothing: there must be enough that do.
+    assert!(hits >= ROUNDS / 2, "only {hits} of {ROUNDS} hit a running worker");
     // The next one works, and clears up what is left.
     backstay.run(&["backup", "--engine", "mysqldump"]).ok();
     no_session_stays(&mut conn, &own);
@@ -96,6 +115,18 @@ fn killed_at_random_moments_on_mysql() {
 #[test]
 fn killed_at_random_moments_on_mariadb() {
     killed_at_random_moments(Kind::MariaDb);
+}
+
+/// The directories of backups that have no manifest.
+fn unfinished(backstay: &Backstay) -> Vec<String> {
+    let entries = std::fs::read_dir(backstay.backups("main"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let without = entries.filter(|entry| !entry.path().join("manifest.json").exists());
+    without
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 /// The sessions of clients.

@@ -69,7 +69,7 @@ struct Guarded {
 impl Guarded {
     fn open(job: &JobContext, mut session: Session) -> Result<Self, EngineError> {
         session.run(format!("SET SESSION lock_wait_timeout = {ATTEMPT_SECONDS}"))?;
-        let guard = job.guard(session.connection_id())?;
+        let guard = job.guard(session.guard_name(session.connection_id()))?;
         Ok(Self { session, _guard: guard })
     }
 }

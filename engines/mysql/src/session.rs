@@ -27,6 +27,7 @@ pub struct Session {
     flavour: Flavour,
     version: Version,
     encrypted: bool,
+    server_started: i64,
 }
 
 /// A row of a statement such as SHOW REPLICA STATUS, whose columns differ by version: name and text, in order.
@@ -70,6 +71,17 @@ impl Session {
     /// Its id on the server, as in the process list; what KILL and a job's guard take.
     pub fn connection_id(&self) -> u64 {
         u64::from(self.conn.connection_id())
+    }
+
+    /// What a guard calls a session of this server: its id, and when the server started, for ids start anew with it. What
+    /// [`end_sessions`](crate::clean::end_sessions) takes.
+    pub fn guard_name(&self, connection_id: u64) -> String {
+        format!("{connection_id}@{}", self.server_started)
+    }
+
+    /// When the server started, by its own clock: seconds since 1970, give or take one.
+    pub(crate) fn server_started(&self) -> i64 {
+        self.server_started
     }
 
     /// Whose server it is.

@@ -95,6 +95,7 @@ impl Restore<'_> {
             .map(|part| part.section.schema.as_str())
             .collect();
         target::refuse_occupied(&mut self.session, self.job.overwrite())?;
+        target::check_names(&mut self.session, self.link.record())?;
         let set_gtid = self.options.gtid == Gtid::Set;
         if set_gtid {
             gtid::check(&mut self.session, self.link.record(), &schemas)?;
@@ -114,7 +115,7 @@ impl Restore<'_> {
             }
         }
         let mut dropper = self.session.another()?;
-        let guard = self.job.guard(dropper.connection_id())?;
+        let guard = self.job.guard(dropper.guard_name(dropper.connection_id()))?;
         if self.options.skip_binary_log {
             dropper.run(NO_BINARY_LOG)?;
         }

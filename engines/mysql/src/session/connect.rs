@@ -121,6 +121,11 @@ fn set_up(mut conn: Conn, settings: Arc<Settings>, encrypted: bool) -> Result<Se
          lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limit} = 0"
     );
     conn.query_drop(&set_up).map_err(|error| failed(error, &set_up))?;
+    const NOW: &str = "SELECT UNIX_TIMESTAMP()";
+    const UPTIME: &str = "SHOW GLOBAL STATUS LIKE 'Uptime'";
+    let now: Option<i64> = conn.query_first(NOW).map_err(|error| failed(error, NOW))?;
+    let uptime: Option<(String, i64)> = conn.query_first(UPTIME).map_err(|error| failed(error, UPTIME))?;
+    let server_started = now.unwrap_or_default() - uptime.map_or(0, |(_, seconds)| seconds);
     Ok(Session {
         conn,
         settings,
@@ -128,6 +133,7 @@ fn set_up(mut conn: Conn, settings: Arc<Settings>, encrypted: bool) -> Result<Se
         flavour,
         version: Version::parse(&version),
         encrypted,
+        server_started,
     })
 }
 

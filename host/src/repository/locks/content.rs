@@ -137,13 +137,15 @@ impl LockFile {
         if self.released.is_some() {
             return Standing::Released;
         }
-        if self.holder.life() == Life::Ended {
-            return Standing::Dead(format!("{} has ended", self.holder));
+        match self.holder.life() {
+            Life::Ended => Standing::Dead(format!("{} has ended", self.holder)),
+            // It may be stopped, or unable to renew on a full disk: it has its data all the same.
+            Life::Lives => Standing::Held,
+            Life::Unknown if self.expires <= now => {
+                Standing::Dead(format!("{} let it expire at {}", self.holder, self.expires))
+            }
+            Life::Unknown => Standing::Held,
         }
-        if self.expires <= now {
-            return Standing::Dead(format!("{} let it expire at {}", self.holder, self.expires));
-        }
-        Standing::Held
     }
 
     /// The dead jobs that the next holder has to know of: those that this one knew of, and its own.

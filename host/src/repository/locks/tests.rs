@@ -151,6 +151,17 @@ fn a_remote_holder_is_followed_when_its_time_is_over() {
 }
 
 #[test]
+fn a_holder_that_lives_here_keeps_its_lock() {
+    each_store(|repository| {
+        let mut file = LockFile::new(job("stopped"), Vec::new(), std::time::Duration::ZERO);
+        file.expires = "2026-01-01T00:00:00Z".parse().unwrap();
+        write(repository, 1, &file);
+        let error = acquire(repository, "b").unwrap_err();
+        assert!(error.message.contains("(job stopped)"), "{error}");
+    });
+}
+
+#[test]
 fn an_object_that_can_not_be_read_is_a_lock() {
     each_store(|repository| {
         let path = object(&directory("orders", Purpose::Backup).unwrap(), 1);

@@ -89,7 +89,7 @@ impl Dump {
         if !dump.ended
             && let Some(id) = session_of_dump(locking, &lock_name, before)?
         {
-            dump.session = Some((id, job.guard(id)?));
+            dump.session = Some((id, job.guard(locking.guard_name(id))?));
         }
         Ok(dump)
     }

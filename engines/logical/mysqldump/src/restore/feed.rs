@@ -89,7 +89,7 @@ impl<'a> Feed<'a> {
                 format!("expected a session's id from the client, found `{line}`"),
             ));
         };
-        feed.session = Some((id, job.guard(id)?));
+        feed.session = Some((id, job.guard(restore.session.guard_name(id))?));
         // A dump asks for nothing; what comes in spite of that is not left to fill the pipe.
         std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
         // Servers wait for a metadata lock for a day or a year.
@@ -223,11 +223,13 @@ impl<'a> Feed<'a> {
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
         // It was not finished: the server might go on with a statement that nobody waits for.
-        if let Some((id, _guard)) = self.session.take() {
+        if let Some((id, guard)) = self.session.take() {
             self.stdin = None;
             self.program = None;
-            if let Ok(mut session) = self.restore.session.another() {
-                let _ = session.kill(id);
+            let ended = self.restore.session.another().and_then(|mut session| session.kill(id));
+            if ended.is_err() {
+                // Still guarded when the call ends, it is ended by whoever cleans up after it.
+                std::mem::forget(guard);
             }
         }
     }

@@ -123,3 +123,24 @@ fn named(names: &[String]) -> String {
     };
     format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
 }
+/// Refuses a target that treats upper and lower case in names otherwise than the source did: two tables could become one, or a
+/// view not find its table.
+///
+/// # Errors
+/// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused), before anything is changed.
+pub(super) fn check_names(session: &mut Session, record: &BackupRecord) -> Result<(), EngineError> {
+    const SETTING: &str = "lower_case_table_names";
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let Some(source) = record.server.facts.get(SETTING).map(text) else {
+        return Ok(());
+    };
+    match session.variable(SETTING)? {
+        Some(target) if target != source => Err(EngineError::refused(format!(
+            "the backup is of a server with {SETTING} = {source}, and the target has {target}"
+        ))
+        .advise(format!(
+            "restore to a server that was initialised with {SETTING} = {source}, or single tables with --tables"
+        ))),
+        _ => Ok(()),
+    }
+}
