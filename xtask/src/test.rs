@@ -77,7 +77,10 @@ fn steps(nextest: &[String]) -> Vec<Step> {
             reason_to_skip: None,
         }
     };
-    let mut tests = step("tests", &["nextest", "run", "--workspace", "--locked"]);
+    let mut tests = step(
+        "tests",
+        &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"],
+    );
     // The same folder that setup has filled, wherever a test is started.
     tests
         .command

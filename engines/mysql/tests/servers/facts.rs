@@ -84,8 +84,12 @@ fn a_replica(flavour: Flavour) {
     let mut found = stopped;
     for _ in 0..100 {
         found = facts(&mut session).unwrap();
-        // A replica that has not received anything yet has no place in its source's log.
-        if found.lag == Some(0.0) && found.replication["channels"][0]["source_log_file"].is_string() {
+        // A replica that has not received anything yet has no place in its source's log, or is at its beginning.
+        let place = &found.replication["channels"][0];
+        if found.lag == Some(0.0)
+            && place["source_log_file"].is_string()
+            && place["source_log_pos"].as_u64().is_some_and(|at| at > 4)
+        {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
