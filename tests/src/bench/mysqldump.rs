@@ -13,8 +13,8 @@ use crate::backstay::Backstay;
 use crate::servers::{BOTH, Kind, TestServer};
 
 /// sysbench's tables: so many, of so many rows. Some 190 bytes of text a row.
-const TABLES: u32 = 8;
-const ROWS: u32 = 500_000;
+const TABLES: u32 = 4;
+const ROWS: u32 = 250_000;
 /// zstd's level on both sides.
 const LEVEL: &str = "3";
 const TIME_BAR: f64 = 1.10;
