@@ -1,7 +1,10 @@
 //! [`Engine`]: the operations.
 
+use crate::comparison::TableComparison;
 use crate::error::EngineError;
-use crate::job::{ArchiveJob, BackupJob, CheckJob, CleanJob, ProbeJob, RecoverJob, RemoveJob, RestoreJob};
+use crate::job::{
+    ArchiveJob, BackupJob, CheckJob, CleanJob, CompareJob, ProbeJob, RecoverJob, RemoveJob, RestoreJob, ServeJob,
+};
 use crate::manifest::Manifest;
 use crate::outcome::{CheckReport, Outcome, Recovered, Restored};
 use crate::record::BackupRecord;
@@ -39,7 +42,8 @@ pub trait Engine: Default + Send + Sync + 'static {
         Err(EngineError::unsupported("full backups"))
     }
 
-    /// Takes what has changed since `parent`.
+    /// Takes what has changed since `parent`, which is a backup, or a position alone where the manifest says that the engine can do that
+    /// ([`increments_from_positions`](crate::Manifest::increments_from_positions)).
     ///
     /// # Errors
     /// As for a full backup, and if `parent` is not a backup that this server's present state follows on.
@@ -50,7 +54,9 @@ pub trait Engine: Default + Send + Sync + 'static {
 
     /// Restores a chain: a full backup and its incrementals, in order.
     ///
-    /// Every byte of what the job selects has been verified against its digest before the call.
+    /// Every byte of what the job selects has been verified against its digest before the call. Not so for a data directory that is empty or
+    /// not there, which has nothing to lose: there an object is verified while it is read, and the last of it is given out only if all of it
+    /// is right. So read each object to its end before the directory is anything that a server would start on.
     ///
     /// # Errors
     /// Anything that keeps the target from being what was backed up.
@@ -68,10 +74,13 @@ pub trait Engine: Default + Send + Sync + 'static {
         Err(EngineError::unsupported("recovery to a point in time"))
     }
 
-    /// Archives the server's log, segment after segment, until it is cancelled.
+    /// Archives the server's log, segment after segment, until it is cancelled. Whole transactions that it has read are
+    /// published before it ends, for whatever reason.
     ///
     /// # Errors
-    /// The log can not be followed without a gap.
+    /// The server is gone, or what it sends can not be archived. The host calls again after a while, perhaps with another
+    /// member of the cluster, unless the kind says that no later call will fare better: a wrong option
+    /// ([`Usage`](crate::ErrorKind::Usage)), or a server that refuses for good ([`Refused`](crate::ErrorKind::Refused)).
     fn archive_log(&self, job: &ArchiveJob) -> Result<(), EngineError> {
         let _ = job;
         Err(EngineError::unsupported("archiving logs"))
@@ -102,5 +111,28 @@ pub trait Engine: Default + Send + Sync + 'static {
     fn remove(&self, job: &RemoveJob) -> Result<(), EngineError> {
         let _ = job;
         Err(EngineError::unsupported("removing data outside the repository"))
+    }
+
+    /// Runs a private server on a data directory until the job is cancelled; then stops it in order, and is done without an
+    /// error. One that is not there, or empty, is made first: a server without content and without passwords. On any other,
+    /// nobody's password is asked for, and transactions that were prepared and not committed are rolled back.
+    ///
+    /// The server is inert: it does not replicate, runs no events, and is reached by a socket alone. Nothing of it is left when
+    /// the job ends, however it ends.
+    ///
+    /// # Errors
+    /// It does not start, ends by itself, or can not be stopped in order.
+    fn serve(&self, job: &ServeJob) -> Result<(), EngineError> {
+        let _ = job;
+        Err(EngineError::unsupported("running a private server"))
+    }
+
+    /// Compares tables of a server, two and two, in memory that does not grow with them. Nothing is changed.
+    ///
+    /// # Errors
+    /// The server can not be reached or asked. That a table is not there is no error.
+    fn compare(&self, job: &CompareJob) -> Result<Vec<TableComparison>, EngineError> {
+        let _ = job;
+        Err(EngineError::unsupported("comparing tables"))
     }
 }

@@ -3,11 +3,13 @@
 // abi_stable's macros expand to unsafe code, and to impls inside a constant.
 #[allow(unsafe_code, non_local_definitions)]
 pub mod abi;
+mod comparison;
 mod engine;
 mod error;
 mod export;
 mod host;
 pub mod job;
+mod log;
 mod manifest;
 mod objects;
 mod outcome;
@@ -15,11 +17,17 @@ pub mod position;
 mod record;
 mod selection;
 mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
 
+pub use comparison::{RowComparison, TableComparison, TableKind, TablePair, TableRef};
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
-pub use job::{ArchiveJob, BackupJob, CheckJob, CleanJob, ProbeJob, RecoverJob, RemoveJob, RestoreJob};
+pub use job::{
+    ArchiveJob, BackupJob, CheckJob, CleanJob, CompareJob, ProbeJob, RecoverJob, RemoveJob, RestoreJob, ServeJob,
+};
+pub use log::{LOG_INDEX, LoggedTransaction};
 pub use manifest::{
     CONTRACT, EngineKind, EngineManifest, MANIFEST_SECTION, Manifest, Operation, TargetKind, manifest_bytes,
     manifest_len,

@@ -36,6 +36,10 @@ pub enum Operation {
     Clean,
     /// [`remove`](crate::Engine::remove)
     Remove,
+    /// [`serve`](crate::Engine::serve)
+    Serve,
+    /// [`compare`](crate::Engine::compare)
+    Compare,
     /// One that this version does not know.
     #[serde(other)]
     Unknown,
@@ -54,6 +58,8 @@ impl Operation {
             Self::Check => "check",
             Self::Clean => "clean",
             Self::Remove => "remove",
+            Self::Serve => "serve",
+            Self::Compare => "compare",
             Self::Unknown => "unknown",
         }
     }
@@ -136,6 +142,8 @@ pub struct Manifest {
     pub(crate) restores_to: &'static [TargetKind],
     pub(crate) selects_tables: bool,
     pub(crate) renames_schema: bool,
+    pub(crate) restores_directories: bool,
+    pub(crate) increments_from_positions: bool,
     pub(crate) options_schema: &'static str,
 }
 
@@ -165,6 +173,8 @@ impl Manifest {
             restores_to: &[],
             selects_tables: false,
             renames_schema: false,
+            restores_directories: false,
+            increments_from_positions: false,
             options_schema: r#"{"type":"object","additionalProperties":false}"#,
         }
     }
@@ -211,6 +221,23 @@ impl Manifest {
         self
     }
 
+    /// That it restores directories that no Backstay made, such as a dump of the program whose format it writes. Its
+    /// [`restore`](crate::Engine::restore) is then also called with a chain of one record of an unknown server, without position
+    /// and state, whose objects are a directory's files: without attributes, read decompressed where the name ends in `.zst` (their
+    /// size is then the file's), and not verified beforehand.
+    pub const fn restores_directories(mut self) -> Self {
+        self.restores_directories = true;
+        self
+    }
+
+    /// That it takes an incremental of a position that an operator names, without a backup that ends there: its
+    /// [`incremental_backup`](crate::Engine::incremental_backup) is then also called with
+    /// [`BackupRecord::of_position`](crate::BackupRecord::of_position).
+    pub const fn increments_from_positions(mut self) -> Self {
+        self.increments_from_positions = true;
+        self
+    }
+
     /// The JSON Schema of its options; `include_str!("options.schema.json")`. The default allows none.
     pub const fn options_schema(mut self, schema: &'static str) -> Self {
         self.options_schema = schema;
@@ -250,6 +277,12 @@ pub struct EngineManifest {
     /// Whether it puts them under another schema.
     #[serde(default)]
     pub renames_schema: bool,
+    /// Whether it restores directories that no Backstay made.
+    #[serde(default)]
+    pub restores_directories: bool,
+    /// Whether it takes incrementals of a position, without a backup that ends there.
+    #[serde(default)]
+    pub increments_from_positions: bool,
     /// The JSON Schema of its options, as text.
     #[serde(default)]
     pub options_schema: String,
@@ -274,6 +307,8 @@ mod tests {
         .restores_to(&[TargetKind::Server, TargetKind::DataDir])
         .selects_tables()
         .renames_schema()
+        .restores_directories()
+        .increments_from_positions()
         .options_schema(r#"{"type":"object"}"#);
     static BYTES: [u8; manifest_len(&FULL)] = manifest_bytes(&FULL);
 
@@ -294,6 +329,8 @@ mod tests {
                 restores_to: vec![TargetKind::Server, TargetKind::DataDir],
                 selects_tables: true,
                 renames_schema: true,
+                restores_directories: true,
+                increments_from_positions: true,
                 options_schema: r#"{"type":"object"}"#.into(),
             }
         );

@@ -70,6 +70,10 @@ pub enum Storage {
     Compress,
     /// They are compressed or encrypted already: as they are.
     Store,
+    /// With zstd, whatever the repository is set up to (its level applies), and the name says so: it must end in `.zst`. The
+    /// engine writes and reads plain bytes, as ever; a file that an operator sees, in the repository or exported, has the
+    /// object's very name and holds what `zstd -d` reads. For formats that prescribe compressed files, such as `t@@0.tsv.zst`.
+    Zstd,
 }
 
 /// An object of a backup.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::job::Segment;
 use crate::position::Position;
 use crate::server::ServerFacts;
 
@@ -68,6 +69,11 @@ pub struct Usable {
     /// What is not as it was on the server, or may not be.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// For an incremental that is made of log events: what it covers. The host never hands such a backup to
+    /// [`restore`](crate::Engine::restore): it restores the chain below it, and replays this with
+    /// [`recover`](crate::Engine::recover) of an engine for logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Segment>,
     /// The engine's own; handed back with the record.
     #[serde(default)]
     pub state: Value,

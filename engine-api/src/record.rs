@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::job::Segment;
 use crate::outcome::Notice;
 use crate::position::Position;
 use crate::server::ServerFacts;
@@ -70,10 +71,54 @@ pub struct BackupRecord {
     /// What is not as it was on the server, or may not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// For an incremental that is made of log events: what it covers. Such a backup is replayed, not restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Segment>,
     /// The engine's own; handed back with the record.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub state: Value,
     /// What a later version wrote.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl BackupRecord {
+    /// What an incremental of a position stands on, of which there is no backup: it has no id.
+    ///
+    /// `server` is the one that the incremental is taken from, as it was probed.
+    pub fn of_position(cluster: impl Into<String>, position: Position, server: ServerFacts) -> Self {
+        Self {
+            id: String::new(),
+            cluster: cluster.into(),
+            workflow: None,
+            engine: EngineRef::default(),
+            kind: BackupKind::Incremental,
+            parent: None,
+            server,
+            positions: vec![position],
+            from: Vec::new(),
+            started: String::new(),
+            finished: String::new(),
+            objects: 0,
+            bytes: 0,
+            stored_bytes: 0,
+            notices: Vec::new(),
+            log: None,
+            state: Value::Null,
+            other: Map::new(),
+        }
+    }
+
+    /// Whether it is no backup but a position alone ([`of_position`](Self::of_position)).
+    pub fn is_position(&self) -> bool {
+        self.id.is_empty()
+    }
+
+    /// For people: `backup 2026…`, or `position 0-1-7`.
+    pub fn name(&self) -> String {
+        match self.positions.first() {
+            Some(position) if self.is_position() => format!("position {}", position.value),
+            _ => format!("backup {}", self.id),
+        }
+    }
 }

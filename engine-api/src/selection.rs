@@ -59,6 +59,11 @@ impl TablePattern {
         self.schema.matches(schema) && self.table.matches(table)
     }
 
+    /// Whether it may match a table of a schema.
+    pub fn matches_schema(&self, schema: &str) -> bool {
+        self.schema.matches(schema)
+    }
+
     /// The table that it names, if it names just one.
     pub fn exact(&self) -> Option<(&str, &str)> {
         Some((self.schema.exact()?, self.table.exact()?))

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::comparison::TablePair;
 use crate::error::EngineError;
-use crate::job::{ArchiveStatus, Level, Segment};
+use crate::job::{ArchiveSpec, ArchiveStatus, Level, Segment};
 use crate::objects::{Attributes, ObjectInfo, Storage};
 use crate::position::{Position, RecoveryPoint};
 use crate::record::BackupRecord;
 use crate::selection::Selection;
-use crate::server::Server;
+use crate::server::{Server, ServerFacts};
 
 /// What the host asks of an engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub enum Call {
         point: RecoveryPoint,
         /// The logs, in the order in which they were written.
         logs: Vec<Segment>,
+        /// The server whose backup the target was restored from, as far as it is known.
+        #[serde(default)]
+        source: ServerFacts,
     },
     /// [`archive_log`](crate::Engine::archive_log)
     ArchiveLog {
@@ -77,12 +81,9 @@ pub enum Call {
         job: JobSpec,
         /// The server whose log it is.
         server: Server,
-        /// Where the archive ends; empty to start a new one.
-        after: Vec<Position>,
-        /// Close a segment at this size, in bytes.
-        segment_bytes: u64,
-        /// Close a segment at this age, in seconds.
-        segment_seconds: u64,
+        /// From where, and in which pieces.
+        #[serde(flatten)]
+        archive: ArchiveSpec,
     },
     /// [`check`](crate::Engine::check)
     Check {
@@ -110,6 +111,28 @@ pub enum Call {
         job: JobSpec,
         /// The backup that is being deleted.
         record: Box<BackupRecord>,
+    },
+    /// [`serve`](crate::Engine::serve)
+    Serve {
+        /// The job.
+        job: JobSpec,
+        /// The data directory; made if it is not there or empty.
+        data_dir: PathBuf,
+        /// Directories to look for the database's programs in, before PATH.
+        programs: Vec<PathBuf>,
+        /// The server whose data it is or will be.
+        source: ServerFacts,
+    },
+    /// [`compare`](crate::Engine::compare)
+    Compare {
+        /// The job.
+        job: JobSpec,
+        /// The server that has the tables.
+        server: Server,
+        /// Which.
+        tables: Vec<TablePair>,
+        /// Whether rows are compared too.
+        rows: bool,
     },
 }
 
@@ -147,6 +170,12 @@ pub enum Target {
         #[serde(default)]
         programs: Vec<PathBuf>,
     },
+}
+
+impl From<Server> for Target {
+    fn from(server: Server) -> Self {
+        Self::Server(server)
+    }
 }
 
 /// What an engine asks of the host.
@@ -220,6 +249,13 @@ pub enum Request {
         /// How many objects it expects to write in all.
         total_objects: Option<u64>,
     },
+    /// The log begins here.
+    Begin {
+        /// What its first segment follows on.
+        from: Vec<Position>,
+        /// What is missing before it, if there is an archive.
+        missing: Option<String>,
+    },
     /// A segment of the log that is whole.
     Publish {
         /// What it covers.
@@ -229,6 +265,11 @@ pub enum Request {
     Status {
         /// How it stands.
         status: ArchiveStatus,
+    },
+    /// The private server answers.
+    Serving {
+        /// How to reach it.
+        server: Box<Server>,
     },
 }
 

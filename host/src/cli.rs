@@ -3,7 +3,9 @@
 //! What a program reads goes to standard output: a table for people, or JSON with `--json`. Everything else (progress, log,
 //! errors) goes to standard error. Exit codes are part of the interface: see [`ExitCode`].
 
+mod archive;
 mod backup;
+mod check;
 mod context;
 mod engines;
 mod export;
@@ -11,9 +13,13 @@ mod init;
 mod list;
 mod output;
 mod progress;
+mod recover;
+mod rescue;
 mod restore;
+mod search;
 mod selection;
 mod show;
+mod timeline;
 mod verify;
 
 use std::path::PathBuf;
@@ -53,10 +59,19 @@ enum Verb {
     Init(init::Init),
     /// Take a backup
     Backup(backup::Backup),
+    /// Archive the log of a cluster, without end
+    Archive(archive::Archive),
     /// Restore a backup, or single tables of it
     Restore(restore::Restore),
+    /// Look whether a restored data directory is sound
+    Check(check::Check),
+    /// Recover a cluster to a point
+    Recover(recover::Recover),
     /// List the backups of all clusters, or of one
     List(list::List),
+    /// What was logged
+    #[command(subcommand)]
+    Log(search::Log),
     /// Show all that is known of a backup
     Show(show::Show),
     /// Read backups and compare every digest
@@ -99,8 +114,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.verb {
         Verb::Init(verb) => verb.run(&context),
         Verb::Backup(verb) => verb.run(&context),
+        Verb::Archive(verb) => verb.run(&context),
         Verb::Restore(verb) => verb.run(&context),
+        Verb::Check(verb) => verb.run(&context),
+        Verb::Recover(verb) => verb.run(&context),
         Verb::List(verb) => verb.run(&context),
+        Verb::Log(verb) => verb.run(&context),
         Verb::Show(verb) => verb.run(&context),
         Verb::Verify(verb) => verb.run(&context),
         Verb::Export(verb) => verb.run(&context),

@@ -6,6 +6,7 @@
 //! Relative paths are relative to the directory that the file is in. Passwords are never in the file: it names where they
 //! are, and they are read when a server is about to be used ([`Config::member_server`]).
 
+mod archive;
 mod cluster;
 mod problem;
 mod redact;
@@ -22,13 +23,14 @@ use std::{env, fs, io};
 
 use backstay_engine_api::Server;
 
+pub use archive::ArchiveConfig;
 pub use cluster::{Cluster, Member, Prefer};
 pub use problem::{ConfigError, Problem};
 pub use redact::redact_url;
 pub use repository::{PluginsConfig, RepositoryConfig};
 pub use server::{PASSWORD_ENV, PasswordSource, ServerError, ServerSpec, ServerUrlError, parse_server_url};
 pub use template::{Template, template};
-pub use value::{check_name, parse_duration};
+pub use value::{check_name, parse_duration, parse_size};
 pub use workflow::Workflow;
 
 pub(crate) use value::suggest;
@@ -54,6 +56,8 @@ pub struct Config {
     pub repository: RepositoryConfig,
     /// `[plugins]`
     pub plugins: PluginsConfig,
+    /// `[archive]`
+    pub archive: ArchiveConfig,
     /// `[cluster.<name>]`
     pub clusters: BTreeMap<String, Cluster>,
     /// `[workflow.<name>]`
@@ -61,6 +65,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// The directories of server programs that a cluster's members name, each once.
+    pub fn programs_of(&self, cluster: &str) -> Vec<PathBuf> {
+        let members = self
+            .clusters
+            .get(cluster)
+            .into_iter()
+            .flat_map(|cluster| &cluster.members);
+        let mut programs = Vec::new();
+        for directory in members.flat_map(|member| &member.server.server.programs) {
+            if !programs.contains(directory) {
+                programs.push(directory.clone());
+            }
+        }
+        programs
+    }
+
     /// Reads and checks a configuration file.
     ///
     /// # Errors
@@ -98,6 +118,7 @@ impl Config {
         let mut root = Section::root(document.get_ref(), &problems);
         let repository = repository::read_repository(&mut root);
         let plugins = repository::read_plugins(&mut root);
+        let archive = archive::read(&mut root);
         let (clusters, known) = cluster::read(&mut root);
         let workflows = workflow::read(&mut root, &known);
         root.finish();
@@ -107,6 +128,7 @@ impl Config {
             // A missing repository is a problem, and there was none.
             repository: repository.unwrap_or_default(),
             plugins,
+            archive,
             clusters,
             workflows,
         })

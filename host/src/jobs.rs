@@ -3,12 +3,19 @@
 //! Each job has the same order: find everything out and check it, take the lock, run the worker, and only then make what
 //! it did count. The functions block.
 
+pub mod archive;
 pub mod backup;
+pub mod check;
 mod clean;
 pub mod export;
+pub mod from_dump;
 mod member;
 mod options;
+mod parent;
+pub mod recover;
+pub mod rescue;
 pub mod restore;
+pub mod search;
 pub mod verify;
 
 use std::path::Path;
@@ -32,6 +39,12 @@ pub struct Host {
     pub config: Config,
     /// The repository, open.
     pub repository: Repository,
+    /// What runs engines.
+    pub workers: Workers,
+}
+
+/// What runs engines: all that a job works with that needs neither a configuration nor a repository.
+pub struct Workers {
     /// The plug-ins that were found.
     pub plugins: Discovery,
     /// Where futures run.
@@ -59,7 +72,7 @@ pub struct NoObserver;
 
 impl Observer for NoObserver {}
 
-impl Host {
+impl Workers {
     /// The plug-in of an engine, which must have an operation.
     fn engine(&self, name: &str, operation: Operation) -> Result<&Inspected> {
         let plugin = self.plugins.find(name)?;
@@ -94,6 +107,7 @@ impl Host {
         let limits = Limits {
             deadline,
             interrupt: self.interrupt.clone(),
+            grace: supervisor::GRACE,
         };
         self.runtime.block_on(supervisor::run(assignment, limits, watcher))
     }
@@ -120,17 +134,31 @@ fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: us
 
 /// A directory of a job's own, for its owner only; gone when it is dropped.
 fn scratch(id: &str) -> Result<tempfile::TempDir> {
+    make_scratch(&std::env::temp_dir(), &scratch_prefix(id))
+}
+
+/// The same, below a directory of a job that makes a private copy, with which it goes. Its name is short: there are sockets below it.
+fn scratch_in(directory: &Path) -> Result<tempfile::TempDir> {
+    make_scratch(directory, "s-")
+}
+
+fn make_scratch(directory: &Path, prefix: &str) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()
-        .prefix(&scratch_prefix(id))
-        .tempdir()
+        .prefix(prefix)
+        .tempdir_in(directory)
         .map_err(|error| {
             Error::new(
                 ErrorKind::Io,
-                format!("can not make a scratch directory in {}", std::env::temp_dir().display()),
+                format!("can not make a scratch directory in {}", directory.display()),
             )
             .because(&error)
             .advise("make room there, or set TMPDIR to another directory")
         })
+}
+
+/// A time to the second, RFC 3339, UTC.
+fn seconds(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn scratch_prefix(id: &str) -> String {

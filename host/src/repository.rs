@@ -17,11 +17,13 @@ pub mod index;
 pub mod layout;
 pub mod leftovers;
 pub mod locks;
+pub mod logs;
 pub mod manifest;
 pub mod names;
 mod open;
+mod recoveries;
 mod store;
-mod sync;
+pub(crate) mod sync;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -34,9 +36,10 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
 pub use catalogue::Listing;
-pub use layout::{BackupPaths, new_backup_id};
+pub use layout::{BackupPaths, new_backup_id, new_log_id};
 pub use leftovers::{Leftovers, Unfinished};
 pub use locks::{DeadJob, JobRef, Lock, Purpose};
+pub use logs::{Gap, SegmentRecord, Stream, StreamRecord};
 pub use manifest::{HostRef, IndexRef, Manifest};
 
 use store::Store;

@@ -7,6 +7,7 @@
 
 mod frame;
 mod output;
+mod pieces;
 mod port;
 pub mod process;
 pub mod protocol;

@@ -1,8 +1,15 @@
 //! Benchmarks: what is measured, and how.
 
 pub mod abi;
+mod hashing;
+pub mod logical;
 pub mod mysqldump;
+mod only;
+pub mod physical;
+pub mod pipeline;
 pub mod plugins;
+pub mod recovery;
+mod usage;
 
 use std::time::{Duration, Instant};
 

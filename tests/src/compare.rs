@@ -38,14 +38,15 @@ pub fn contents(conn: &mut Conn, schemas: &[&str]) -> Contents {
     contents
 }
 
-/// The rows of one table, as a digest that does not depend on their order.
+/// The rows of one table, as a digest that does not depend on their order. They are read by a prepared statement, whose answer
+/// has each bit of a FLOAT, where text has six digits.
 ///
 /// # Panics
 /// A query fails.
 pub fn rows(conn: &mut Conn, schema: &str, table: &str) -> String {
     let mut rows: Vec<Vec<u8>> = Vec::new();
     let result = conn
-        .query_iter(format!("SELECT * FROM {}.{}", quote(schema), quote(table)))
+        .exec_iter(format!("SELECT * FROM {}.{}", quote(schema), quote(table)), ())
         .expect("rows");
     for row in result {
         rows.push(bytes(&row.expect("a row")));
@@ -58,6 +59,27 @@ pub fn rows(conn: &mut Conn, schema: &str, table: &str) -> String {
     }
     let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{} rows {digest}", rows.len())
+}
+
+/// `CHECKSUM TABLE` of each table of a schema. What it says of a table with a multi-valued index is another number each time.
+///
+/// # Panics
+/// A query fails.
+pub fn checksums(conn: &mut Conn, schema: &str) -> Contents {
+    let tables: Vec<String> = conn
+        .exec(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+            (schema,),
+        )
+        .expect("tables");
+    let checksum = |table: String| {
+        let name = format!("{}.{}", quote(schema), quote(&table));
+        let row: Option<(String, Option<u64>)> = conn
+            .query_first(format!("CHECKSUM TABLE {name} EXTENDED"))
+            .expect("a checksum");
+        (name, format!("{:?}", row.and_then(|(_, checksum)| checksum)))
+    };
+    tables.into_iter().map(checksum).collect()
 }
 
 /// What differs between two servers, a line each; empty if nothing does.

@@ -1,30 +1,28 @@
-//! The test bed: private servers, a private repository, and the `backstay` program as a user runs it.
+//! For the end-to-end suites: the `backstay` program as a user runs it, data to back up, and comparisons; on the servers of
+//! `backstay-bed`.
 //!
-//! Nothing here is a mock. A server, a program or a plug-in that is missing is a failure that names the command that
-//! installs or builds it; nothing is skipped.
+//! Nothing here is a mock. A program or a plug-in that is missing is a failure that names the command that builds it; nothing
+//! is skipped.
 
+pub mod archived;
 pub mod backstay;
 pub mod bank;
 pub mod bench;
 pub mod compare;
+pub mod ddl;
+pub mod log;
+pub mod on_volume;
 pub mod plugins;
 pub mod postgresql;
+pub mod processes;
+pub mod random_tables;
 pub mod reference;
-pub mod servers;
+pub mod sessions;
 pub mod shop;
+pub mod volumes;
+pub mod zoo;
 
-use std::path::{Path, PathBuf};
-
-/// The workspace's root.
-pub fn workspace() -> PathBuf {
-    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_dir.parent().unwrap_or(crate_dir).to_path_buf()
-}
-
-/// Where cargo puts what it builds.
-pub fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
-}
+use std::path::PathBuf;
 
 /// Where the programs and plug-ins of this build are: beside the folder of the test that runs.
 pub fn build_dir() -> PathBuf {

@@ -1,11 +1,10 @@
 //! The plug-ins that are built out of tree, in a workspace with a lock file and an opt-level of its own.
 
+use backstay_bed::{target_dir, workspace};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-
-use crate::{target_dir, workspace};
 
 /// Builds them, if they are not, and gives the folder that they are in. Each test process builds once; a file lock keeps
 /// several from doing so at once.

@@ -1,10 +1,9 @@
 //! A second server that has executed exactly the transactions up to a position, by the vendor's own program.
 
+use backstay_bed::TestServer;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-use crate::servers::TestServer;
 
 /// Starts a server and replays a source's binary logs on it, from the first event up to a position (a log file's name and an
 /// offset in bytes).
@@ -12,7 +11,7 @@ use crate::servers::TestServer;
 /// # Panics
 /// The replay fails.
 pub fn server_at(source: &TestServer, file: &str, offset: u64) -> TestServer {
-    let reference = TestServer::start_with(source.kind, &["--server-id=2", "--event-scheduler=OFF"]);
+    let reference = TestServer::start_with(source.flavour, &["--server-id=2", "--event-scheduler=OFF"]);
     let logs = logs_up_to(source, file);
     let read = Command::new(source.program("mysqlbinlog", "mariadb-binlog"))
         .arg("--no-defaults")

@@ -19,13 +19,16 @@ fn bed() -> (TempDir, Backstay, String) {
     (dir, backstay, id)
 }
 
-/// Restores with an engine that would panic if it were called.
+/// Restores over something, with an engine that would panic if it were called.
 fn restore(backstay: &Backstay) -> backstay_tests::backstay::Output {
-    let target = backstay.dir.join("target").display().to_string();
+    let target = backstay.dir.join("target");
+    fs::create_dir_all(&target).unwrap();
+    fs::write(target.join("precious"), "x").unwrap();
     backstay.run(&[
         "restore",
         "--to-datadir",
-        &target,
+        &target.display().to_string(),
+        "--overwrite",
         "-o",
         "deed=panic",
         "-o",
@@ -33,9 +36,21 @@ fn restore(backstay: &Backstay) -> backstay_tests::backstay::Output {
     ])
 }
 
-/// The damage must be found by both, with this text.
+/// The damage must be found by both, with this text, and by a restore that reads as it goes.
 #[track_caller]
 fn is_found(backstay: &Backstay, text: &str) {
+    is_found_beforehand(backstay, text);
+    let read = restore_into_nothing(backstay).fails_with(1);
+    assert!(
+        read.stderr.contains(text),
+        "restore does not say `{text}` when it reads:\n{}",
+        read.stderr
+    );
+}
+
+/// The damage must be found by both, with this text.
+#[track_caller]
+fn is_found_beforehand(backstay: &Backstay, text: &str) {
     let verified = backstay.run(&["verify"]).fails_with(1);
     assert!(
         verified.stdout.contains(text),
@@ -54,6 +69,12 @@ fn is_found(backstay: &Backstay, text: &str) {
         "the engine was called:\n{}",
         restored.stderr
     );
+}
+
+/// Restores into an empty directory, with an engine that reads everything: what is damaged is found while it is read.
+fn restore_into_nothing(backstay: &Backstay) -> backstay_tests::backstay::Output {
+    let target = backstay.dir.join("nothing").display().to_string();
+    backstay.run(&["restore", "--to-datadir", &target])
 }
 
 /// Writes a file's bytes anew after a change, and puts them back when the check is done.
@@ -75,8 +96,7 @@ fn an_undamaged_backup_verifies_and_reaches_its_engine() {
     let (_dir, backstay, _) = bed();
     backstay.run(&["verify"]).ok();
     assert!(restore(&backstay).fails_with(1).stderr.contains("misbehave panics"));
-    let target = backstay.dir.join("target").display().to_string();
-    backstay.run(&["restore", "--to-datadir", &target]).ok();
+    restore_into_nothing(&backstay).ok();
 }
 
 #[test]
@@ -126,7 +146,8 @@ fn files_that_are_swapped() {
     fs::rename(&two, &one).unwrap();
     fs::rename(&aside, &two).unwrap();
     is_found(&backstay, "object \"data/one\" is damaged");
-    is_found(&backstay, "object \"data/two\" is damaged");
+    // Who reads stops at the first.
+    is_found_beforehand(&backstay, "object \"data/two\" is damaged");
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use backstay_bed::until;
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::plugins;
+use backstay_tests::processes::children;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
@@ -72,7 +74,7 @@ fn an_abort() {
     assert_snapshot!(deed(&["deed=abort"], 1), @r#"
     backing up main from mysql://backup@127.0.0.1:1
     error: engine `misbehave` was ended by SIGABRT: it aborted itself
-    what to do: no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor
+    what to do: no backup was made; if it happens again, report it to the engine's vendor
     "#);
 }
 
@@ -81,7 +83,7 @@ fn a_null_dereference() {
     assert_snapshot!(deed(&["deed=\"null\""], 1), @r#"
     backing up main from mysql://backup@127.0.0.1:1
     error: engine `misbehave` was ended by SIGSEGV: it touched memory that is not its own
-    what to do: no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor
+    what to do: no backup was made; if it happens again, report it to the engine's vendor
     "#);
 }
 
@@ -103,12 +105,12 @@ fn an_exit_of_the_process() {
     assert_snapshot!(deed(&["deed=exit"], 1), @r#"
     backing up main from mysql://backup@127.0.0.1:1
     error: engine `misbehave` ended its process with exit code 0 before it was done
-    what to do: no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor
+    what to do: no backup was made; if it happens again, report it to the engine's vendor
     "#);
     assert_snapshot!(deed(&["deed=exit-3"], 1), @r#"
     backing up main from mysql://backup@127.0.0.1:1
     error: engine `misbehave` ended its process with exit code 3 before it was done
-    what to do: no backup was made and the target may be incomplete; if it happens again, report it to the engine's vendor
+    what to do: no backup was made; if it happens again, report it to the engine's vendor
     "#);
 }
 
@@ -275,7 +277,7 @@ fn the_sessions_of_an_engine_that_dies_are_cleaned_up() {
 fn ctrl_c_stops_a_job_and_says_so() {
     let (dir, backstay) = bed(&["libmisbehave.so"]);
     let child = backstay.start(&["backup", "--engine", "misbehave", "-o", "deed=sleep"]);
-    backstay.wait_for_lock("main");
+    until("a worker runs", || !children(child.id()).is_empty());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -341,10 +343,14 @@ fn what_is_no_plug_in_is_said_without_running_it() {
             .replace(&format!("has {half}"), "has HALF"),
     };
     assert_snapshot!(said(&listed, dir.path()), @r#"
-    ENGINE        VERSION  KIND     FOR                       SUMMARY
-    misbehave     0.1.0    logical  mysql,mariadb,postgresql  Does on request what no engine may
-    wrong-layout  0.1.0    logical  mysql,mariadb             A root module of another layout
-    mysqldump     0.1.0    logical  mysql,mariadb             MySQL and MariaDB through mysqldump / mariadb-dump and mysql / mariadb
+    ENGINE        VERSION  KIND      FOR                       SUMMARY
+    misbehave     0.1.0    logical   mysql,mariadb,postgresql  Does on request what no engine may
+    wrong-layout  0.1.0    logical   mysql,mariadb             A root module of another layout
+    binlog        0.1.0    log       mysql,mariadb             MySQL's and MariaDB's binary logs: archived, and replayed up to a point
+    mysqldump     0.1.0    logical   mysql,mariadb             MySQL and MariaDB through mysqldump / mariadb-dump and mysql / mariadb
+    mysqlshell    0.1.0    logical   mysql,mariadb             MySQL and MariaDB in parallel, in MySQL Shell's dump format
+    snapshot      0.1.0    physical  mysql,mariadb             MySQL and MariaDB through LVM, Btrfs and reflink snapshots: the server's own files, at one instant
+    xtrabackup    0.1.0    physical  mysql,mariadb             MySQL and MariaDB through xtrabackup / mariadb-backup: the server's own files
     not usable: DIR/plugins/libbackstay_innocent.so is the engine `other-name`, which its file's name does not say; if it is meant to be here, rename it to libother_name.so
     not usable: DIR/plugins/libno_plugin.so is no engine: it has no section .backstay_engine, which `export_engine!` writes
     not usable: DIR/plugins/libwrong_major.so was built against contract 2.0.0; this host runs engines of contract 1.0.0; get a build of the engine for it

@@ -1,11 +1,11 @@
 //! Backup and restore on real servers: what comes back is what was there at one point.
 
+use backstay_bed::{Flavour, TestServer};
 use backstay_mysql::mysql;
 use backstay_tests::backstay::Backstay;
 use backstay_tests::bank::{self, Load};
 use backstay_tests::compare::{contents, differences, rows};
 use backstay_tests::reference::{binlog_position, server_at};
-use backstay_tests::servers::{Kind, TestServer};
 use backstay_tests::shop;
 use mysql::prelude::Queryable;
 
@@ -15,8 +15,8 @@ fn backstay(server: &TestServer) -> Backstay {
 
 /// Under transfers that go on, a backup shows one point: the sum holds, and each table is as on a server that has executed
 /// exactly the transactions up to the position.
-fn shows_one_point(kind: Kind) {
-    let source = TestServer::start(kind);
+fn shows_one_point(flavour: Flavour, engine: &str) {
+    let source = TestServer::start(flavour);
     let mut conn = source.conn();
     shop::create(&mut conn);
     bank::create(&mut conn);
@@ -24,13 +24,13 @@ fn shows_one_point(kind: Kind) {
     load.wait_for(200);
 
     let backstay = backstay(&source);
-    let taken = backstay.run(&["backup", "--engine", "mysqldump", "--json"]).ok().json();
+    let taken = backstay.run(&["backup", "--engine", engine, "--json"]).ok().json();
     load.wait_for(50);
     let committed = load.stop();
     assert!(committed > 250, "only {committed} transfers");
     backstay.run(&["verify"]).ok();
 
-    let target = TestServer::start(kind);
+    let target = TestServer::start(flavour);
     backstay.run(&["restore", "--to-server", &target.url()]).ok();
     let (file, offset) = binlog_position(&taken["backup"]["positions"]);
     let reference = server_at(&source, &file, offset);
@@ -61,7 +61,7 @@ fn shows_one_point(kind: Kind) {
 
     for account in [
         "'clerk'@'localhost'",
-        if kind == Kind::MySql {
+        if flavour == Flavour::MySql {
             "'seller'@'%'"
         } else {
             "'seller'"
@@ -83,21 +83,23 @@ fn shows_one_point(kind: Kind) {
 
 #[test]
 fn a_backup_under_load_shows_one_point_on_mysql() {
-    shows_one_point(Kind::MySql);
+    shows_one_point(Flavour::MySql, "mysqldump");
+    shows_one_point(Flavour::MySql, "mysqlshell");
 }
 
 #[test]
 fn a_backup_under_load_shows_one_point_on_mariadb() {
-    shows_one_point(Kind::MariaDb);
+    shows_one_point(Flavour::MariaDb, "mysqldump");
+    shows_one_point(Flavour::MariaDb, "mysqlshell");
 }
 
 /// One table, put beside the original, without reading the others.
-fn one_table(kind: Kind) {
-    let source = TestServer::start(kind);
+fn one_table(flavour: Flavour, engine: &str) {
+    let source = TestServer::start(flavour);
     let mut conn = source.conn();
     shop::create(&mut conn);
     let backstay = backstay(&source);
-    backstay.run(&["backup", "--engine", "mysqldump"]).ok();
+    backstay.run(&["backup", "--engine", engine]).ok();
     let before = rows(&mut conn, "shop", "orders");
     conn.query_drop("DELETE FROM shop.order_lines").unwrap();
     conn.query_drop("DELETE FROM shop.orders").unwrap();
@@ -172,22 +174,24 @@ fn find(backstay: &Backstay, schema: &str, table: &str) -> std::path::PathBuf {
 
 #[test]
 fn one_table_comes_back_beside_the_original_on_mysql() {
-    one_table(Kind::MySql);
+    one_table(Flavour::MySql, "mysqldump");
+    one_table(Flavour::MySql, "mysqlshell");
 }
 
 #[test]
 fn one_table_comes_back_beside_the_original_on_mariadb() {
-    one_table(Kind::MariaDb);
+    one_table(Flavour::MariaDb, "mysqldump");
+    one_table(Flavour::MariaDb, "mysqlshell");
 }
 
 /// 20,000 tables: a backup of at most 200 files, shown, and one table of it restored.
 ///
 /// On MySQL they are spread over schemas: mysqldump asks for each table's status by name, which MySQL answers by going through
 /// the whole schema, so that one schema of 20,000 takes a quarter of an hour in the dump program alone.
-fn many_tables(kind: Kind, schemas: u32) {
+fn many_tables(flavour: Flavour, schemas: u32) {
     const TABLES: u32 = 20_000;
     let arguments = ["--innodb-file-per-table=0", "--skip-log-bin", "--table-open-cache=2000"];
-    let source = TestServer::start_with(kind, &arguments);
+    let source = TestServer::start_with(flavour, &arguments);
     let mut conn = source.conn();
     for schema in 0..schemas {
         conn.query_drop(format!("CREATE DATABASE many{schema}")).unwrap();
@@ -229,10 +233,10 @@ fn many_tables(kind: Kind, schemas: u32) {
 
 #[test]
 fn twenty_thousand_tables_on_mysql() {
-    many_tables(Kind::MySql, 20);
+    many_tables(Flavour::MySql, 20);
 }
 
 #[test]
 fn twenty_thousand_tables_on_mariadb() {
-    many_tables(Kind::MariaDb, 1);
+    many_tables(Flavour::MariaDb, 1);
 }

@@ -7,6 +7,7 @@
 mod apt;
 mod cargo_tools;
 mod debian_packages;
+mod mariadb_plugins;
 mod mirror;
 mod mysql;
 mod postgresql;
@@ -62,8 +63,12 @@ pub(crate) fn database_servers() -> Vec<Box<dyn Piece>> {
 /// The database servers, and all else that tests and benchmarks use.
 pub(crate) fn everything() -> Vec<Box<dyn Piece>> {
     let mut pieces = database_servers();
+    pieces.push(Box::new(mariadb_plugins::MariaDbPlugins));
     pieces.push(Box::new(debian_packages::ZSTD));
+    pieces.push(Box::new(debian_packages::FILE_SYSTEMS));
+    pieces.push(Box::new(debian_packages::LVM));
     pieces.push(Box::new(debian_packages::SYSBENCH));
+    pieces.push(Box::new(debian_packages::MYDUMPER));
     pieces.push(Box::new(postgresql::PostgreSql));
     pieces.push(Box::new(cargo_tools::NEXTEST));
     pieces.push(Box::new(cargo_tools::DENY));

@@ -118,7 +118,6 @@ fn steps(nextest: &[String]) -> Vec<Step> {
         advisories,
         // Tests load the plug-ins as shared libraries, which building the tests alone does not make.
         step("build", &["build", "--workspace", "--locked"]),
-        tests,
         step("doc tests", &["test", "--doc", "--workspace", "--locked"]),
         out_of_tree("plug-ins: format", &["fmt", "--all"], &["--", "--check"]),
         out_of_tree(
@@ -128,6 +127,7 @@ fn steps(nextest: &[String]) -> Vec<Step> {
         ),
         // As the end-to-end suites build them, so that they are built once.
         out_of_tree("plug-ins: tests", &["test", "--release", "--locked"], &[]),
+        tests,
     ]
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ArchiveJob, BackupJob, ChainLink, CheckJob, CleanJob, JobContext, ProbeJob, RecoverJob, RemoveJob, RestoreJob,
+    ArchiveJob, BackupJob, ChainLink, CheckJob, CleanJob, CompareJob, JobContext, ProbeJob, RecoverJob, RemoveJob,
+    RestoreJob, ServeJob,
 };
 use crate::engine::Engine;
 use crate::host::Host;
@@ -38,16 +39,10 @@ pub(crate) fn dispatch<E: Engine>(engine: &E, call: Call, host: &Arc<Host>) -> A
             from,
             point,
             logs,
-        } => Answer::from_result(engine.recover(&RecoverJob::new(context(job), target, from, point, logs))),
-        Call::ArchiveLog {
-            job,
-            server,
-            after,
-            segment_bytes,
-            segment_seconds,
-        } => {
-            let job = ArchiveJob::new(context(job), server, after, segment_bytes, segment_seconds);
-            Answer::from_result(engine.archive_log(&job))
+            source,
+        } => Answer::from_result(engine.recover(&RecoverJob::new(context(job), target, from, point, logs, source))),
+        Call::ArchiveLog { job, server, archive } => {
+            Answer::from_result(engine.archive_log(&ArchiveJob::new(context(job), server, archive)))
         }
         Call::Check { job, target, chain } => {
             let context = context(job);
@@ -68,6 +63,28 @@ pub(crate) fn dispatch<E: Engine>(engine: &E, call: Call, host: &Arc<Host>) -> A
         Call::Remove { job, record } => Answer::from_result(engine.remove(&RemoveJob {
             context: context(job),
             record: *record,
+        })),
+        Call::Serve {
+            job,
+            data_dir,
+            programs,
+            source,
+        } => Answer::from_result(engine.serve(&ServeJob {
+            context: context(job),
+            data_dir,
+            programs,
+            source,
+        })),
+        Call::Compare {
+            job,
+            server,
+            tables,
+            rows,
+        } => Answer::from_result(engine.compare(&CompareJob {
+            context: context(job),
+            server,
+            tables,
+            rows,
         })),
     }
 }

@@ -6,6 +6,7 @@ use super::{JobContext, Objects, Segment, Target};
 use crate::error::EngineError;
 use crate::objects::ObjectReader;
 use crate::position::{Position, RecoveryPoint};
+use crate::server::ServerFacts;
 
 /// Logs to be replayed onto a restored server, up to a point.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct RecoverJob {
     from: Vec<Position>,
     point: RecoveryPoint,
     logs: Vec<Segment>,
+    source: ServerFacts,
 }
 
 impl RecoverJob {
@@ -24,6 +26,7 @@ impl RecoverJob {
         from: Vec<Position>,
         point: RecoveryPoint,
         logs: Vec<Segment>,
+        source: ServerFacts,
     ) -> Self {
         Self {
             context,
@@ -31,6 +34,7 @@ impl RecoverJob {
             from,
             point,
             logs,
+            source,
         }
     }
 
@@ -52,6 +56,12 @@ impl RecoverJob {
     /// The logs that lead there, in the order in which they were written.
     pub fn logs(&self) -> &[Segment] {
         &self.logs
+    }
+
+    /// The server whose backup the target was restored from, as far as it is known: what a private server on a data directory must be
+    /// like.
+    pub fn source(&self) -> &ServerFacts {
+        &self.source
     }
 
     /// The objects of the log at an index of [`logs`](Self::logs).

@@ -66,6 +66,14 @@ const fn write<const N: usize>(manifest: &Manifest) -> Out<N> {
     out.raw(if manifest.selects_tables { "true" } else { "false" });
     out.raw(",\"renames_schema\":");
     out.raw(if manifest.renames_schema { "true" } else { "false" });
+    out.raw(",\"restores_directories\":");
+    out.raw(if manifest.restores_directories { "true" } else { "false" });
+    out.raw(",\"increments_from_positions\":");
+    out.raw(if manifest.increments_from_positions {
+        "true"
+    } else {
+        "false"
+    });
     out.field("options_schema", manifest.options_schema);
     out.raw("}");
     out

@@ -12,13 +12,19 @@
 //! 4. The caller opens its snapshots; the position is read.
 //! 5. DDL stays blocked while the snapshots are read, which is what snapshots do not protect from: `LOCK INSTANCE FOR
 //!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session. Then the lock is let go.
+//!
+//! Where the account may not do 2 or 5 and the caller says which tables it will read ([`LockOptions::tables`]), those alone
+//! are locked, and metadata locks keep them as they are (see `tables.rs`).
 
 mod blockers;
 mod ddl;
 mod patience;
-mod position;
+pub(crate) mod position;
 mod preflight;
-mod prepared;
+pub(crate) mod prepared;
+mod still;
+mod tables;
+mod unguarded;
 mod wait;
 
 use std::time::{Duration, Instant};
@@ -29,24 +35,44 @@ use backstay_engine_api::{EngineError, Notice, Position, Server};
 use crate::facts::non_transactional;
 use crate::session::Session;
 use ddl::DdlLock;
+use preflight::Allowed;
+pub use still::{Stood, stand_still};
+pub use tables::{TableName, hold};
 use wait::{ATTEMPT_SECONDS, Watch};
 
 /// How many tables a notice names.
 const NAMED_TABLES: usize = 10;
 
+/// The tables that a caller will read.
+pub type TableList<'a> = &'a dyn Fn(&mut Session) -> Result<Vec<TableName>, EngineError>;
+
 /// How the locks are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LockOptions {
+#[derive(Clone, Copy)]
+pub struct LockOptions<'a> {
     /// How long to try for the lock, and for prepared transactions to be gone, together. Writers wait only during an
     /// attempt, which takes a few seconds at most.
     pub lock_wait: Duration,
+    /// Lists the tables that will be read, for an account that may not lock everything. It is called only then, before
+    /// the snapshots are opened and while a lock is held; each session that opens one should then [`hold`] the tables.
+    /// Without it, such an account is refused.
+    pub tables: Option<TableList<'a>>,
 }
 
-impl Default for LockOptions {
+impl Default for LockOptions<'_> {
     fn default() -> Self {
         Self {
             lock_wait: Duration::from_secs(60),
+            tables: None,
         }
+    }
+}
+
+impl std::fmt::Debug for LockOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LockOptions")
+            .field("lock_wait", &self.lock_wait)
+            .field("tables", &self.tables.is_some())
+            .finish()
     }
 }
 
@@ -92,8 +118,11 @@ impl ConsistentPoint {
     ) -> Result<(Self, T), EngineError> {
         let deadline = Instant::now() + options.lock_wait;
         let mut watcher = Session::connect(server)?;
-        preflight::check(&mut watcher)?;
-        let mut notices = notices(&mut watcher)?;
+        let allowed = match options.tables {
+            Some(_) => preflight::look(&mut watcher)?,
+            None => preflight::check(&mut watcher)?,
+        };
+        let mut notices = notices(&mut watcher, allowed)?;
         let mut global = Guarded::open(job, watcher.another()?)?;
         let mut watch = Watch {
             job,
@@ -102,9 +131,14 @@ impl ConsistentPoint {
             lock_wait: options.lock_wait,
         };
 
-        let mut locked_at = lock(&mut watch, &mut global.session)?;
+        let (mut locked_at, mut list) = lock(&mut watch, &mut global.session, options, allowed)?;
         loop {
-            let prepared = prepared::list(&mut global.session)?;
+            // Who may not see them is held up by them all the same: a prepared transaction keeps its tables' metadata locks.
+            let prepared = if allowed.prepared {
+                prepared::list(&mut global.session)?
+            } else {
+                Vec::new()
+            };
             if prepared.is_empty() {
                 break;
             }
@@ -112,12 +146,19 @@ impl ConsistentPoint {
             if !watch.pause()? {
                 return Err(prepared::in_the_way(&prepared, options.lock_wait));
             }
-            locked_at = lock(&mut watch, &mut global.session)?;
+            (locked_at, list) = lock(&mut watch, &mut global.session, options, allowed)?;
         }
 
         let snapshots = open_snapshots(&mut global.session)?;
-        let positions = position::read(&mut global.session)?;
-        let ddl = ddl::lock(&mut watch, global, &mut notices)?;
+        let positions = if allowed.position {
+            position::read(&mut global.session)?
+        } else {
+            Vec::new()
+        };
+        let ddl = match list {
+            Some(list) => ddl::hold_tables(&mut watch, global, &list)?,
+            None => ddl::lock(&mut watch, global, &mut notices)?,
+        };
         let point = Self {
             ddl: ddl.held,
             positions,
@@ -161,23 +202,68 @@ impl ConsistentPoint {
     }
 }
 
-fn lock(watch: &mut Watch<'_>, session: &mut Session) -> Result<Instant, EngineError> {
-    watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
-    Ok(Instant::now())
+/// Locks everything, or the tables that there are; lists them where DDL can not be kept out for all.
+fn lock(
+    watch: &mut Watch<'_>,
+    session: &mut Session,
+    options: LockOptions<'_>,
+    allowed: Allowed,
+) -> Result<(Instant, Option<Vec<TableName>>), EngineError> {
+    match options.tables {
+        Some(list) if !allowed.global_lock => {
+            let (locked_at, tables) = tables::lock(watch, session, list)?;
+            Ok((locked_at, Some(tables)))
+        }
+        list => {
+            watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
+            let locked_at = Instant::now();
+            let list = list.filter(|_| !allowed.ddl_lock);
+            Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?))
+        }
+    }
 }
 
-fn notices(session: &mut Session) -> Result<Vec<Notice>, EngineError> {
+fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, EngineError> {
+    let mut notices = Vec::new();
+    let account = session.account().to_owned();
+    if !allowed.global_lock {
+        let text = format!(
+            "{account} may not take a global read lock: the tables of the backup were locked together instead, and tables \
+             outside of it were not (it would take {})",
+            session.grant("RELOAD")
+        );
+        notices.push(Notice::new("no-global-lock", text));
+    }
+    if !allowed.ddl_lock {
+        let privilege = if session.flavour().is_mariadb() {
+            "RELOAD"
+        } else {
+            "BACKUP_ADMIN"
+        };
+        let text = format!(
+            "{account} may not block DDL: the tables were kept from being altered, but not views, routines and events, which \
+             were compared at the end instead (it would take {})",
+            session.grant(privilege)
+        );
+        notices.push(Notice::new("ddl-not-blocked", text));
+    }
+    if !allowed.position {
+        let text =
+            format!("{account} may not read the binary log's position: nothing can be replayed onto this backup");
+        notices.push(Notice::new("no-position", text));
+    }
     let tables = non_transactional(session, NAMED_TABLES + 1)?;
     if tables.is_empty() {
-        return Ok(Vec::new());
+        return Ok(notices);
     }
     let more = if tables.len() > NAMED_TABLES { " and more" } else { "" };
     let names = tables[..tables.len().min(NAMED_TABLES)].join(", ");
-    let what = if session.flavour().is_mariadb() {
+    let what = if session.flavour().is_mariadb() && allowed.ddl_lock {
         "whoever writes to them waits until the backup has been read"
     } else {
         "no snapshot holds them, so that their rows may be newer than the backup's position"
     };
     let text = format!("tables without transactions ({names}{more}): {what}");
-    Ok(vec![Notice::new("non-transactional-tables", text)])
+    notices.push(Notice::new("non-transactional-tables", text));
+    Ok(notices)
 }

@@ -1,6 +1,7 @@
 //! What is known of a server: who it is, its place in replication, and what a server that starts on its data must be like.
 
 mod content;
+mod mysql_schema;
 mod replication;
 
 use backstay_engine_api::{EngineError, Role, ServerFacts};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::session::{Session, quote_text};
 pub use content::{Content, SYSTEM_SCHEMAS, content, non_transactional};
+pub use mysql_schema::left_out;
 
 /// Variables whose values are text. A server does not have each of them.
 const TEXTS: &[&str] = &[
@@ -19,12 +21,17 @@ const TEXTS: &[&str] = &[
     "default_storage_engine",
     "default_authentication_plugin",
     "authentication_policy",
+    "file_key_management_encryption_algorithm",
+    "file_key_management_filekey",
+    "file_key_management_filename",
     "gtid_mode",
+    "gtid_purged",
     "innodb_checksum_algorithm",
     "innodb_data_file_path",
     "innodb_data_home_dir",
     "innodb_log_group_home_dir",
     "innodb_undo_directory",
+    "plugin_dir",
     "sql_mode",
     "system_time_zone",
     "time_zone",
@@ -83,7 +90,9 @@ pub fn facts(session: &mut Session) -> Result<ServerFacts, EngineError> {
         }
     }
     for name in TEXTS {
-        if let Some(value) = text(name) {
+        // A key itself may be there, where usually the name of its file is.
+        let is_secret = |value: &&str| *name == "file_key_management_filekey" && !value.starts_with("FILE:");
+        if let Some(value) = text(name).filter(|value| !is_secret(value)) {
             found.facts.insert((*name).to_owned(), json!(value));
         }
     }

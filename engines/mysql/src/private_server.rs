@@ -5,6 +5,8 @@
 //! socket in a directory of its own and at most on loopback, reads no option file, and has an identity of its own.
 
 mod initialise;
+mod like;
+mod owner;
 mod process;
 mod start;
 
@@ -18,6 +20,8 @@ use crate::programs::{self, Program, Tool};
 use crate::session::Session;
 use crate::version::Flavour;
 pub use initialise::initialise;
+pub use like::{Likeness, arguments_of, key_plugin};
+pub use owner::give_back;
 use process::Process;
 
 /// How long [`PrivateServer::stop`] waits for a clean shutdown before it asks less politely.
@@ -35,6 +39,7 @@ pub struct PrivateServerBuilder {
     keep_identity: bool,
     without_accounts: bool,
     user: Option<String>,
+    runtime_in: Option<PathBuf>,
     ready_within: Duration,
 }
 
@@ -79,6 +84,14 @@ impl PrivateServerBuilder {
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// Keeps its socket, its log and its temporary files below this directory, where the socket's path is not too long for that; in
+    /// the system's directory for temporary files otherwise.
+    #[must_use]
+    pub fn runtime_in(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.runtime_in = Some(directory.into());
         self
     }
 
@@ -130,6 +143,7 @@ impl PrivateServer {
             keep_identity: false,
             without_accounts: false,
             user: None,
+            runtime_in: None,
             ready_within: Duration::from_secs(120),
         }
     }
@@ -170,6 +184,20 @@ impl PrivateServer {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// That it has not ended.
+    ///
+    /// # Errors
+    /// [`Program`](backstay_engine_api::ErrorKind::Program) with the last lines of its error log.
+    pub fn check_runs(&self) -> Result<(), EngineError> {
+        match self.process.ended() {
+            None => Ok(()),
+            Some(status) => {
+                let what = format!("ended by itself with {status}");
+                Err(process::failure(&self.program, &what, &log_in(self.runtime.path())))
+            }
+        }
     }
 
     /// What it wrote into its error log so far.

@@ -3,6 +3,7 @@
 //! MySQL's and MariaDB's programs share names (`mysqldump` is MariaDB's on many systems) and differ in options and in what
 //! they write, so that a program is taken only if its `--version` says that it is of the server's family.
 
+mod child;
 mod option_text;
 
 use std::env;
@@ -13,6 +14,8 @@ use std::process::{Command, Stdio};
 use backstay_engine_api::{EngineError, ErrorKind};
 
 use crate::version::{Flavour, Version};
+pub(crate) use child::command;
+pub use child::{Child, Killer, OptionFile};
 pub use option_text::client_option_file;
 
 /// Where programs are looked for after the configured directories and PATH: `sbin` is on few users' PATH.
@@ -164,6 +167,12 @@ pub fn find(tool: Tool, flavour: Flavour, directories: &[PathBuf]) -> Result<Pro
 /// Finds a program by its names alone, such as a script that has no `--version`.
 pub fn find_by_name(names: &[&str], directories: &[PathBuf]) -> Option<PathBuf> {
     candidates(names, directories).into_iter().next()
+}
+
+/// Finds every program of these names: by name first, so that a preferred name wins over a nearer directory. For programs
+/// that are told apart by more than [`find`] knows.
+pub fn find_all_by_name(names: &[&str], directories: &[PathBuf]) -> Vec<PathBuf> {
+    candidates(names, directories)
 }
 
 /// Every file of these names that can be run: by name first, so that a preferred name wins over a nearer directory.

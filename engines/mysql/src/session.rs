@@ -1,9 +1,10 @@
 //! [`Session`]: one connection to a server, set up so that a long job can rely on it.
 
-mod connect;
-mod errors;
+pub(crate) mod connect;
+pub(crate) mod errors;
+pub(crate) mod refused;
 mod settings;
-mod tls;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl Session {
         self.settings.address.to_string()
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
 

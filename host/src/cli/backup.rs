@@ -27,8 +27,9 @@ pub(super) struct Backup {
     /// Only what has changed since a parent
     #[arg(long)]
     incremental: bool,
-    /// The parent: an id, the beginning of one, or `latest`
-    #[arg(long, value_name = "ID", requires = "incremental", default_value = "latest")]
+    /// The parent: an id, the beginning of one, `latest`, or `auto` for the newest that the engine can build on; or a position of the
+    /// server's log (a GTID set, MariaDB's GTIDs, or FILE:OFFSET)
+    #[arg(long, value_name = "ID|POSITION", requires = "incremental", default_value = "auto")]
     parent: String,
     /// Back up from this member, and not from the one that suits best
     #[arg(long, value_name = "NAME")]
@@ -99,16 +100,8 @@ impl Backup {
 
     fn cluster(&self, config: &Config, workflow: Option<&Workflow>) -> Result<String> {
         match (&self.cluster, workflow) {
-            (Some(given), Some(workflow)) if *given != workflow.cluster => Err(Error::new(
-                ErrorKind::Usage,
-                format!(
-                    "workflow `{}` is for cluster `{}`, not for `{given}`",
-                    workflow.name, workflow.cluster
-                ),
-            )),
-            (Some(given), _) => Ok(config.cluster(given)?.name.clone()),
-            (None, Some(workflow)) => Ok(workflow.cluster.clone()),
-            (None, None) => super::list::only_cluster(config),
+            (given, Some(workflow)) => cluster_of(given.as_deref(), workflow),
+            (given, None) => super::list::cluster_or_only(given.as_deref(), config),
         }
     }
 
@@ -127,6 +120,20 @@ impl Backup {
             "add `--workflow NAME` ({}) or `--engine NAME`",
             workflows.join(", ")
         ))
+    }
+}
+
+/// The cluster of a workflow, which must be the one that was named.
+pub(super) fn cluster_of(named: Option<&str>, workflow: &Workflow) -> Result<String> {
+    match named {
+        Some(named) if *named != workflow.cluster => Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "workflow `{}` is for cluster `{}`, not for `{named}`",
+                workflow.name, workflow.cluster
+            ),
+        )),
+        _ => Ok(workflow.cluster.clone()),
     }
 }
 

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 
 use super::Common;
 use super::progress::Display;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, ErrorKind, Result};
-use crate::jobs::Host;
+use crate::jobs::{Host, Workers};
 use crate::plugin::{Discovery, SearchPath};
 use crate::repository::Repository;
 use crate::worker::supervisor::Interrupt;
@@ -38,6 +38,15 @@ impl Context {
         Ok(Config::load(&Config::find(self.common.config.as_deref())?)?)
     }
 
+    /// The configuration, where there is one: a file that is named, here or by a variable, must be there and right.
+    pub(super) fn config_if_any(&self) -> Result<Option<Config>> {
+        match Config::find(self.common.config.as_deref()) {
+            Ok(path) => Ok(Some(Config::load(&path)?)),
+            Err(ConfigError::None { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The plug-ins of a configuration; without one, those of the usual places.
     pub(super) fn plugins(&self, config: Option<&Config>) -> Result<Discovery> {
         let configured = config.map_or(&[][..], |config| &config.plugins.path);
@@ -49,14 +58,26 @@ impl Context {
         let config = self.config()?;
         let runtime = runtime()?;
         let repository = Repository::open(&config.repository.url, runtime.handle())?;
-        let plugins = self.plugins(Some(&config))?;
+        let workers = self.workers_on(runtime, Some(&config), stoppable)?;
+        Ok(Host {
+            config,
+            repository,
+            workers,
+        })
+    }
+
+    /// What a job works with that needs no repository. From here on, Ctrl-C stops the job and not the process.
+    pub(super) fn workers(&self, config: Option<&Config>) -> Result<Workers> {
+        self.workers_on(runtime()?, config, Stoppable::ByJob)
+    }
+
+    fn workers_on(&self, runtime: Runtime, config: Option<&Config>, stoppable: Stoppable) -> Result<Workers> {
+        let plugins = self.plugins(config)?;
         let interrupt = match stoppable {
             Stoppable::ByJob => interrupts(&runtime)?,
             Stoppable::AtOnce => watch::channel(0).1,
         };
-        Ok(Host {
-            config,
-            repository,
+        Ok(Workers {
             plugins,
             runtime,
             interrupt,

@@ -138,6 +138,24 @@ fn details(inspected: &Inspected) -> String {
             }
             .to_owned(),
         ),
+        (
+            "directories",
+            if manifest.restores_directories {
+                "restores those that no Backstay made"
+            } else {
+                ""
+            }
+            .to_owned(),
+        ),
+        (
+            "increments",
+            if manifest.increments_from_positions {
+                "of backups and of positions"
+            } else {
+                ""
+            }
+            .to_owned(),
+        ),
         ("contract", manifest.contract.clone()),
         (
             "file",

@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::context::{Context, Stoppable};
 use super::output::{self, size};
+use super::{show, timeline};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::recovery::{self, Coverage};
 use crate::repository::Listing;
 
-/// Lists backups, oldest first.
+/// Lists backups, oldest first, and draws what of each cluster can be recovered.
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Only of this cluster
@@ -28,12 +30,13 @@ impl List {
         let mut listings = Vec::new();
         for cluster in clusters {
             let listing = host.repository.list(&cluster)?;
-            listings.push((cluster, listing));
+            let coverage = recovery::coverage(&host.holdings_of(&cluster, &listing)?);
+            listings.push((cluster, listing, coverage));
         }
         if context.json() {
             let clusters: serde_json::Map<_, _> = listings
                 .iter()
-                .map(|(cluster, listing)| (cluster.clone(), as_json(listing)))
+                .map(|(cluster, listing, coverage)| (cluster.clone(), as_json(listing, coverage)))
                 .collect();
             output::print_json(&json!({ "clusters": clusters }))?;
         } else {
@@ -51,7 +54,7 @@ fn all_clusters(config: &Config, stored: Vec<String>) -> Vec<String> {
     all
 }
 
-fn as_json(listing: &Listing) -> serde_json::Value {
+fn as_json(listing: &Listing, coverage: &Coverage) -> serde_json::Value {
     json!({
         "backups": listing.backups,
         "damaged": listing.damaged.iter().map(|(id, error)| json!({ "id": id, "error": error })).collect::<Vec<_>>(),
@@ -61,21 +64,23 @@ fn as_json(listing: &Listing) -> serde_json::Value {
             "files": unfinished.files,
             "bytes": unfinished.bytes,
         })).collect::<Vec<_>>(),
+        "coverage": coverage,
     })
 }
 
-fn as_text(listings: &[(String, Listing)]) -> String {
+fn as_text(listings: &[(String, Listing, Coverage)]) -> String {
     let mut rows = vec![
         ["ID", "CLUSTER", "ENGINE", "SERVER", "SIZE", "STORED", "FINISHED"]
             .map(str::to_owned)
             .to_vec(),
     ];
     let mut below = String::new();
-    for (cluster, listing) in listings {
+    for (cluster, listing, coverage) in listings {
         for manifest in &listing.backups {
             let record = &manifest.record;
             let on = match (record.kind, &record.parent) {
                 (BackupKind::Incremental, Some(parent)) => format!("{} on {parent}", record.engine.name),
+                (BackupKind::Incremental, None) => format!("{} from {}", record.engine.name, show::begins(record)),
                 _ => record.engine.name.clone(),
             };
             rows.push(vec![
@@ -103,6 +108,7 @@ fn as_text(listings: &[(String, Listing)]) -> String {
                 size(unfinished.bytes)
             ));
         }
+        below.push_str(&timeline::draw(cluster, coverage));
     }
     if rows.len() == 1 {
         return format!("no backups\n{below}");

@@ -29,7 +29,8 @@ impl Tables {
     }
 }
 
-fn patterns(lists: &[String]) -> Result<Vec<TablePattern>> {
+/// Table patterns, from lists of them.
+pub(super) fn patterns(lists: &[String]) -> Result<Vec<TablePattern>> {
     lists
         .iter()
         .flat_map(|list| split(list))

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use backstay_engine_api::{BackupKind, Notice, Position};
+use backstay_engine_api::{BackupKind, BackupRecord, Notice, Position};
 use clap::Args;
 use serde_json::json;
 
 use super::context::{Context, Stoppable};
 use super::list;
 use super::output::{self, size};
+use super::timeline;
 use crate::error::{ExitCode, Result};
+use crate::recovery;
 use crate::repository::Manifest;
 use crate::repository::index::Index;
 
 /// How many notices are printed in full.
 const NOTICES: usize = 20;
 
-/// Shows a backup: where it is from, which point it shows, what is in it.
+/// Shows a backup: where it is from, which point it shows, what is in it; and what of its cluster can be recovered.
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The backup: an id, the beginning of one, or `latest`
@@ -36,8 +38,9 @@ impl Show {
         let cluster = list::cluster_or_only(self.cluster.as_deref(), &host.config)?;
         let manifest = host.repository.find(&cluster, &self.backup)?;
         let index = host.repository.read_index(&manifest)?;
+        let coverage = recovery::coverage(&host.holdings(&cluster)?);
         if context.json() {
-            let mut shown = json!({ "backup": manifest });
+            let mut shown = json!({ "backup": manifest, "coverage": coverage });
             if self.objects {
                 shown["objects"] = json!(index.entries().collect::<Vec<_>>());
             }
@@ -48,10 +51,16 @@ impl Show {
             if self.objects {
                 text.push_str(&objects(&index));
             }
+            text.push_str(&timeline::draw(&cluster, &coverage));
             output::print(&text)?;
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// Where an incremental begins that stands on no backup.
+pub(super) fn begins(record: &BackupRecord) -> &str {
+    record.from.first().map_or("?", |from| &from.value)
 }
 
 /// What an operator wants to see of a backup at once.
@@ -63,7 +72,8 @@ pub(super) fn summary(manifest: &Manifest) -> String {
     }
     let kind = match (record.kind, &record.parent) {
         (BackupKind::Full, _) => "full".to_owned(),
-        (BackupKind::Incremental, parent) => format!("incremental on {}", parent.as_deref().unwrap_or("?")),
+        (BackupKind::Incremental, Some(parent)) => format!("incremental on {parent}"),
+        (BackupKind::Incremental, None) => format!("incremental from {}", begins(record)),
     };
     rows.push(("kind", kind));
     rows.push(("engine", format!("{} {}", record.engine.name, record.engine.version)));

@@ -12,7 +12,7 @@ use crate::jobs::verify::Report;
 /// Reads backups to the last byte and compares every digest. Exits 1 if anything is wrong.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The backup: an id, the beginning of one, or `latest` [default: all of them]
+    /// The backup: an id, the beginning of one, or `latest`; or an archived log's id [default: all of them]
     #[arg(value_name = "ID")]
     backup: Option<String>,
     /// The cluster; may be left out if there is only one
@@ -60,6 +60,13 @@ fn as_json(report: &Report, cleared: &[String]) -> serde_json::Value {
             "problems": verdict.problems,
             "leftovers": verdict.leftovers,
         })).collect::<Vec<_>>(),
+        "logs": report.logs.iter().map(|verdict| json!({
+            "id": verdict.id,
+            "sound": verdict.problems.is_empty(),
+            "segments": verdict.segments,
+            "stored_bytes": verdict.bytes,
+            "problems": verdict.problems,
+        })).collect::<Vec<_>>(),
         "unfinished": report.unfinished.iter().map(|unfinished| json!({
             "id": unfinished.id,
             "running": unfinished.running,
@@ -88,6 +95,21 @@ fn as_text(report: &Report, cleared: &[String]) -> String {
         }
         for leftover in &verdict.leftovers {
             text.push_str(&format!("         leftover: {leftover} belongs to no object\n"));
+        }
+    }
+    for verdict in &report.logs {
+        if verdict.problems.is_empty() {
+            text.push_str(&format!(
+                "sound    {}: {} segments, {}\n",
+                verdict.id,
+                verdict.segments,
+                size(verdict.bytes)
+            ));
+        } else {
+            text.push_str(&format!("DAMAGED  {}\n", verdict.id));
+        }
+        for problem in &verdict.problems {
+            text.push_str(&format!("         {problem}\n"));
         }
     }
     for unfinished in &report.unfinished {

@@ -163,6 +163,16 @@ impl<'a> Section<'a> {
         self.parsed(key, value::parse_duration)
     }
 
+    /// A size, in bytes.
+    pub(super) fn size(&mut self, key: &'static str) -> Option<u64> {
+        let node = self.node(key)?;
+        if !node.get_ref().is_str() {
+            self.wrong_type(key, node, node.get_ref(), "a size such as \"16MiB\"");
+            return None;
+        }
+        self.parsed(key, value::parse_size)
+    }
+
     /// One of some words.
     pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let (text, span) = self.string(key)?;

@@ -61,6 +61,14 @@ url = {url}
 # Where engines (*.so) are looked for, besides BACKSTAY_PLUGINS, the program's directory and ../lib/backstay/engines from there.
 {plugins}
 
+# How logs are archived: `backstay archive --cluster {plain}`. A workflow may have its own segment_size and segment_age.
+# [archive]
+# segment_size = "16MiB"                 # a segment is closed at this size
+# segment_age = "10s"                    # or at this age: what can be lost is what was written since
+# level = 1                              # of zstd, 1 (fast) to 19 (small): the log is compressed while its server writes it
+# spool = "/var/spool/backstay"          # where segments wait while the repository is away
+# spool_size = "4GiB"                    # how much may wait there
+
 # The servers. A cluster has one place in the repository.
 [cluster.{cluster}]
 server = {server}
@@ -84,6 +92,7 @@ cluster = {cluster_name}
 engine = {engine}
 # deadline = "6h"                        # a job that takes longer is cancelled
 # threads = 4                            # the number of processors if it is not set
+# bundle = "never"                       # each object in a file of its own, however many: a dump that MySQL Shell loads where it lies
 # options = {{}}                           # `backstay engines inspect` shows which there are
 "#,
         url = quote(&url),
@@ -185,14 +194,15 @@ mod tests {
             let plugins = line(&["path"]);
             let workflow = line(&["deadline", "threads", "options"]);
             let beside = line(&["prefer", "max_lag"]);
-            let rest = repository.len() + plugins.len() + workflow.len() + beside.len();
+            let archive = line(&["segment_size", "segment_age", "level", "spool", "spool_size"]);
+            let rest = repository.len() + plugins.len() + workflow.len() + beside.len() + archive.len();
             let member = if rest == 0 && key != "server" {
                 line(&[key])
             } else {
                 String::new()
             };
             let file = format!(
-                "[repository]\nurl = 'file:///r'\n{repository}[plugins]\n{plugins}\
+                "[repository]\nurl = 'file:///r'\n{repository}[plugins]\n{plugins}[archive]\n{archive}\
                  [cluster.c]\n{beside}server = 'mysql://h'\n{member}\
                  [workflow.w]\ncluster = 'c'\nengine = 'e'\n{workflow}"
             );

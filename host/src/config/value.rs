@@ -84,6 +84,32 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// A size in bytes: a whole number and `KiB`, `MiB` or `GiB`; `"16MiB"`.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!(
+            "must be a size such as \"512KiB\", \"16MiB\" or \"4GiB\", and is \"{}\"",
+            text.escape_debug()
+        )
+    };
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (digits, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .ok_or_else(wrong)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    if count == 0 {
+        return Err("must be larger than nothing".to_owned());
+    }
+    count.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
 /// A path, absolute: relative ones are relative to `directory`.
 pub(super) fn parse_path(directory: &Path, text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() {
@@ -158,6 +184,26 @@ mod tests {
             "0s",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("1KiB", 1 << 10), ("16MiB", 16 << 20), ("4GiB", 4 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+        for text in [
+            "",
+            "MiB",
+            "16",
+            "16MB",
+            "16 MiB",
+            "-1KiB",
+            "1.5GiB",
+            "0KiB",
+            "99999999999999GiB",
+        ] {
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 

@@ -31,6 +31,10 @@ pub struct Workflow {
     pub level: Option<i32>,
     /// Instead of the repository's.
     pub bundle: Option<Bundling>,
+    /// For an archive, instead of that of `[archive]`, in bytes.
+    pub segment_size: Option<u64>,
+    /// For an archive, instead of that of `[archive]`.
+    pub segment_age: Option<Duration>,
 }
 
 /// `clusters`: the names of all clusters in the file, also of those that are wrong in some other way.
@@ -74,6 +78,8 @@ pub(super) fn read(root: &mut Section<'_>, clusters: &BTreeSet<String>) -> BTree
             compression: section.choice("compression", COMPRESSION),
             level: read_level(&mut section),
             bundle: section.choice("bundle", BUNDLE),
+            segment_size: section.size("segment_size"),
+            segment_age: section.duration("segment_age"),
         };
         section.finish();
         all.insert(name, workflow);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::clean::{Cleaned, Killed};
-use super::{Host, Observer, job_spec, options, plugin_file, scratch, sweep_scratch};
+use super::{Host, Observer, job_spec, options, plugin_file, scratch, seconds, sweep_scratch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::SinkOptions;
 use crate::plugin::Inspected;
@@ -29,7 +29,7 @@ pub struct Request {
     pub engine: String,
     /// Its options.
     pub options: Value,
-    /// An incremental, on top of this backup (an id or `latest`); `None` for a full one.
+    /// An incremental, on top of this backup (an id, `latest` or `auto`) or of all since this position; `None` for a full one.
     pub parent: Option<String>,
     /// The member to back up from; `None` to choose by the cluster's rules.
     pub member: Option<String>,
@@ -48,7 +48,7 @@ pub enum Taken {
     Backup(Box<Manifest>),
     /// Nothing is new since the parent: no backup.
     Empty {
-        /// The parent, which has everything.
+        /// The parent, which has everything; or the position.
         parent: String,
         /// Where the server stands.
         positions: Vec<Position>,
@@ -66,13 +66,13 @@ impl Host {
         } else {
             Operation::FullBackup
         };
-        let plugin = self.engine(&request.engine, operation)?;
+        let plugin = self.workers.engine(&request.engine, operation)?;
         options::check(plugin, &request.options)?;
         let cluster = self.config.cluster(&request.cluster)?;
         let parent = request
             .parent
             .as_ref()
-            .map(|name| self.parent(&request.cluster, name))
+            .map(|name| self.parent(&request.cluster, name, plugin))
             .transpose()?;
 
         let kind = if parent.is_some() {
@@ -92,6 +92,9 @@ impl Host {
             self.bury(&request.cluster, &dead, &lock);
         }
         let (member, server) = self.choose_member(cluster, plugin, request.member.as_deref(), &request.options)?;
+        let parent = parent
+            .map(|parent| self.parent_record(&request.cluster, parent, plugin, &server, &request.options))
+            .transpose()?;
         observer.stage(&format!("backing up {} from {}", request.cluster, server.name));
 
         let cleaned = Cleaned::Yes;
@@ -120,10 +123,6 @@ impl Host {
         taken
     }
 
-    fn parent(&self, cluster: &str, name: &str) -> Result<BackupRecord> {
-        Ok(self.repository.find(cluster, name)?.record)
-    }
-
     /// Cleans up after a job whose process is gone: its sessions on the server, and its data in the repository.
     fn bury(&self, cluster: &str, dead: &DeadJob, lock: &Lock) {
         tracing::warn!("job {} was killed; cleaning up after it", dead.job.id);
@@ -138,7 +137,7 @@ impl Host {
                 .find(|member| member.name == name)?;
             self.config.member_server(member).ok()
         });
-        let Ok(plugin) = self.plugins.find(&dead.job.engine) else {
+        let Ok(plugin) = self.workers.plugins.find(&dead.job.engine) else {
             tracing::warn!(
                 "its engine `{}` is not here any more, so that only its data is deleted",
                 dead.job.engine
@@ -153,7 +152,7 @@ impl Host {
                 sessions: dead.sessions.clone(),
                 options: Value::Object(serde_json::Map::new()),
             };
-            self.clean_up(plugin, killed)
+            self.workers.clean_up(plugin, killed)
         };
         self.discard(cluster, &dead.job.id);
         if cleaned == Cleaned::Yes
@@ -188,7 +187,7 @@ struct Making<'a> {
 impl Making<'_> {
     fn run(&mut self, member: &str, server: Server) -> Result<Taken> {
         let scratch = scratch(&self.id)?;
-        let threads = self.host.threads(self.request.threads);
+        let threads = self.host.workers.threads(self.request.threads);
         let job = job_spec(
             &self.id,
             &self.request.cluster,
@@ -218,8 +217,9 @@ impl Making<'_> {
         let assignment = Assignment {
             plugin: plugin_file(self.plugin),
             call,
-            repository: self.host.repository.url().to_owned(),
+            repository: Some(self.host.repository.url().to_owned()),
             sink: Some(sink),
+            pieces: None,
             sources: Vec::new(),
             threads,
         };
@@ -228,7 +228,10 @@ impl Making<'_> {
             member,
             observer: &mut *self.observer,
         };
-        let ended = self.host.run_worker(assignment, self.request.deadline, &mut noter)?;
+        let ended = self
+            .host
+            .workers
+            .run_worker(assignment, self.request.deadline, &mut noter)?;
         self.clean(&ended, &server);
         let outcome: Outcome = serde_json::from_value(ended.result?)
             .map_err(|error| Error::other("the engine's outcome has an unexpected shape").because(&error))?;
@@ -236,7 +239,10 @@ impl Making<'_> {
             Outcome::Usable(usable) => self.commit(usable, ended.index),
             Outcome::Empty { positions } => match &self.parent {
                 Some(parent) => Ok(Taken::Empty {
-                    parent: parent.id.clone(),
+                    parent: match parent.positions.first() {
+                        Some(position) if parent.is_position() => position.value.clone(),
+                        _ => parent.id.clone(),
+                    },
                     positions,
                 }),
                 None => Err(Error::other(format!(
@@ -259,51 +265,34 @@ impl Making<'_> {
             sessions: ended.sessions.iter().cloned().collect(),
             options: self.request.options.clone(),
         };
-        self.cleaned = self.host.clean_up(self.plugin, killed);
+        self.cleaned = self.host.workers.clean_up(self.plugin, killed);
     }
 
     /// Makes a backup of what was written.
     fn commit(&mut self, usable: Usable, index: Option<IndexSummary>) -> Result<Taken> {
         let index = index.ok_or_else(|| Error::other("the worker did not say what it has written"))?;
         self.observer.stage("making it a backup");
-        let manifest = &self.plugin.manifest;
-        let record = BackupRecord {
-            id: self.id.clone(),
-            cluster: self.request.cluster.clone(),
-            workflow: self.request.workflow.clone(),
-            engine: EngineRef {
-                name: manifest.name.clone(),
-                version: manifest.version.clone(),
-                vendor: manifest.vendor.clone(),
-                digest: self.plugin.sha256.clone(),
+        let manifest = manifest_of(
+            self.plugin,
+            Made {
+                id: self.id.clone(),
+                cluster: self.request.cluster.clone(),
+                workflow: self.request.workflow.clone(),
+                kind: if self.parent.is_some() {
+                    BackupKind::Incremental
+                } else {
+                    BackupKind::Full
+                },
+                parent: self
+                    .parent
+                    .as_ref()
+                    .filter(|parent| !parent.is_position())
+                    .map(|parent| parent.id.clone()),
+                started: self.started,
+                usable,
+                index,
             },
-            kind: if self.parent.is_some() {
-                BackupKind::Incremental
-            } else {
-                BackupKind::Full
-            },
-            parent: self.parent.as_ref().map(|parent| parent.id.clone()),
-            server: usable.server,
-            positions: usable.positions,
-            from: usable.from,
-            started: seconds(self.started),
-            finished: seconds(Timestamp::now()),
-            objects: index.objects,
-            bytes: index.bytes,
-            stored_bytes: index.stored_bytes,
-            notices: usable.notices,
-            state: usable.state,
-            other: serde_json::Map::new(),
-        };
-        let index = IndexRef {
-            file: layout::INDEX.to_owned(),
-            sha256: index.sha256,
-            length: index.length,
-            data_files: index.files,
-            data_bytes: index.stored_bytes,
-            other: serde_json::Map::new(),
-        };
-        let manifest = Manifest::new(record, index);
+        );
         self.host
             .repository
             .commit(&manifest, &self.lock)
@@ -313,6 +302,68 @@ impl Making<'_> {
             })?;
         Ok(Taken::Backup(Box::new(manifest)))
     }
+}
+
+/// What a job has written that becomes a backup.
+pub(super) struct Made {
+    pub(super) id: String,
+    pub(super) cluster: String,
+    pub(super) workflow: Option<String>,
+    pub(super) kind: BackupKind,
+    /// The id of the backup that it stands on.
+    pub(super) parent: Option<String>,
+    pub(super) started: Timestamp,
+    pub(super) usable: Usable,
+    pub(super) index: IndexSummary,
+}
+
+/// The manifest of what an engine has written.
+pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Manifest {
+    let Made {
+        id,
+        cluster,
+        workflow,
+        kind,
+        parent,
+        started,
+        usable,
+        index,
+    } = made;
+    let manifest = &plugin.manifest;
+    let record = BackupRecord {
+        id,
+        cluster,
+        workflow,
+        engine: EngineRef {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            vendor: manifest.vendor.clone(),
+            digest: plugin.sha256.clone(),
+        },
+        kind,
+        parent,
+        server: usable.server,
+        positions: usable.positions,
+        from: usable.from,
+        started: seconds(started),
+        finished: seconds(Timestamp::now()),
+        objects: index.objects,
+        bytes: index.bytes,
+        stored_bytes: index.stored_bytes,
+        notices: usable.notices,
+        log: usable.log,
+        state: usable.state,
+        other: serde_json::Map::new(),
+    };
+    let index = IndexRef {
+        file: layout::INDEX.to_owned(),
+        sha256: index.sha256,
+        length: index.length,
+        data_files: index.files,
+        data_bytes: index.stored_bytes,
+        other: serde_json::Map::new(),
+    };
+    Manifest::new(record, index)
 }
 
 /// Notes guarded sessions in the lock, where the next job finds them should this one be killed.
@@ -331,9 +382,4 @@ impl Watcher for Noter<'_> {
     fn progress(&mut self, progress: &Progress) {
         self.observer.progress(progress);
     }
-}
-
-/// A time to the second, RFC 3339, UTC.
-fn seconds(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

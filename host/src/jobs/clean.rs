@@ -6,11 +6,11 @@ use backstay_engine_api::wire::Call;
 use backstay_engine_api::{Operation, Server};
 use serde_json::Value;
 
-use super::{Host, job_spec, plugin_file, scratch};
+use super::{Workers, job_spec, plugin_file, scratch};
 use crate::error::Result;
 use crate::plugin::Inspected;
 use crate::worker::protocol::Assignment;
-use crate::worker::supervisor::{Limits, NoWatcher};
+use crate::worker::supervisor::{self, Limits, NoWatcher};
 
 /// How long it may take: it ends sessions and removes snapshots.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ pub(super) enum Cleaned {
     NotYet,
 }
 
-impl Host {
+impl Workers {
     /// Cleans up, or says what is left to be cleaned by hand. Answers whether there is any use in trying again later. Never
     /// fails: it runs after a failure that counts more.
     pub(super) fn clean_up(&self, plugin: &Inspected, killed: Killed<'_>) -> Cleaned {
@@ -90,8 +90,9 @@ impl Host {
                 killed: killed.id.to_owned(),
                 sessions: killed.sessions,
             },
-            repository: self.repository.url().to_owned(),
+            repository: None,
             sink: None,
+            pieces: None,
             sources: Vec::new(),
             threads: 1,
         };
@@ -100,6 +101,7 @@ impl Host {
         let limits = Limits {
             deadline: Some(DEADLINE),
             interrupt,
+            grace: supervisor::GRACE,
         };
         let ended = self
             .runtime

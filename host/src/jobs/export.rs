@@ -20,7 +20,8 @@ pub struct Exported {
 
 impl Host {
     /// Writes each object of a backup, as its engine wrote it, to a file of its name below a directory, which must be empty
-    /// or not exist.
+    /// or not exist. Where an object's name says that it is compressed ([`Storage::Zstd`](backstay_engine_api::Storage)),
+    /// so is its file.
     ///
     /// # Errors
     /// The backup is damaged, or the directory can not be written to; what was written by then is left there.
@@ -31,7 +32,7 @@ impl Host {
         prepare(to)?;
         observer.stage(&format!("exporting {id} to {}", to.display()));
         let mut progress = Progress {
-            total_bytes: Some(manifest.record.bytes),
+            total_bytes: Some(source.index().entries().map(|entry| entry.exported()).sum()),
             total_objects: Some(manifest.record.objects),
             ..Progress::default()
         };
@@ -49,7 +50,7 @@ impl Host {
                 fs::create_dir_all(parent).map_err(failed)?;
             }
             let mut file = File::create_new(&path).map_err(failed)?;
-            let mut stream = source.open_entry(entry)?;
+            let mut stream = source.open_exported(entry)?;
             loop {
                 let count = stream.fill(&mut buffer)?;
                 if count == 0 {

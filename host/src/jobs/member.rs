@@ -99,12 +99,15 @@ impl Host {
                 job: job_spec("probe", cluster, options.clone(), scratch.path(), 1),
                 server,
             },
-            repository: self.repository.url().to_owned(),
+            repository: None,
             sink: None,
+            pieces: None,
             sources: Vec::new(),
             threads: 1,
         };
-        let ended = self.run_worker(assignment, Some(PROBE_DEADLINE), &mut NoWatcher)?;
+        let ended = self
+            .workers
+            .run_worker(assignment, Some(PROBE_DEADLINE), &mut NoWatcher)?;
         serde_json::from_value(ended.result?)
             .map_err(|error| Error::other("the engine's facts of the server have an unexpected shape").because(&error))
     }

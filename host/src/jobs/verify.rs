@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use backstay_engine_api::BackupKind;
+use object_store::path::Path;
 
 use super::{Host, Observer};
 use crate::error::Result;
-use crate::pipeline::{self, BackupSource, ProblemKind, VerifyOptions};
+use crate::pipeline::{self, BackupSource, Problem, ProblemKind, VerifyOptions};
 use crate::repository::index::Index;
-use crate::repository::{Manifest, Unfinished};
+use crate::repository::logs::follows;
+use crate::repository::{Manifest, Unfinished, layout};
 use crate::worker::protocol::Progress;
 
 /// What was found of one backup.
@@ -33,25 +35,50 @@ pub struct Verdict {
 pub struct Report {
     /// Each backup.
     pub backups: Vec<Verdict>,
+    /// Each archived log.
+    pub logs: Vec<LogVerdict>,
     /// What killed jobs left.
     pub unfinished: Vec<Unfinished>,
+}
+
+/// What was found of an archived log.
+#[derive(Debug, Default)]
+pub struct LogVerdict {
+    /// The log's id.
+    pub id: String,
+    /// How many segments were read.
+    pub segments: u64,
+    /// How many stored bytes were read.
+    pub bytes: u64,
+    /// What is wrong, by segment; empty if the log is sound.
+    pub problems: Vec<String>,
 }
 
 impl Report {
     /// Whether every backup is sound.
     pub fn is_sound(&self) -> bool {
         self.backups.iter().all(|verdict| verdict.problems.is_empty())
+            && self.logs.iter().all(|verdict| verdict.problems.is_empty())
     }
 }
 
 impl Host {
-    /// Verifies one backup, or all of a cluster.
+    /// Verifies one backup, one archived log, or all of a cluster.
     ///
     /// # Errors
     /// The repository can not be read, or there is no such backup. Damage is no error here: it is in the report.
     pub fn verify(&self, cluster: &str, backup: Option<&str>, observer: &mut dyn Observer) -> Result<Report> {
-        let listing = self.repository.list(cluster)?;
         let mut report = Report::default();
+        for id in self.repository.stream_ids(cluster)? {
+            if backup.is_none_or(|name| name == id) {
+                observer.stage(&format!("verifying {id}"));
+                report.logs.push(self.verify_log(cluster, &id, observer)?);
+            }
+        }
+        if backup.is_some() && !report.logs.is_empty() {
+            return Ok(report);
+        }
+        let listing = self.repository.list(cluster)?;
         let wanted = |id: &str| backup.is_none_or(|backup| id.starts_with(backup));
         let only = match backup {
             Some("latest") => Some(self.repository.find(cluster, "latest")?.record.id),
@@ -83,6 +110,7 @@ impl Host {
         report.backups.sort_by(|a, b| a.id.cmp(&b.id));
         if backup.is_none() {
             report.unfinished = listing.unfinished;
+            report.unfinished.extend(self.repository.unfinished_segments(cluster)?);
         }
         Ok(report)
     }
@@ -97,7 +125,9 @@ impl Host {
             problems: Vec::new(),
             leftovers: Vec::new(),
         };
-        if let Err(error) = self.repository.chain(cluster, &record.id) {
+        if record.log.is_none()
+            && let Err(error) = self.repository.chain(cluster, &record.id)
+        {
             verdict.problems.push(error.to_string());
         }
         let index = match self.repository.read_index(manifest) {
@@ -114,19 +144,7 @@ impl Host {
             total_bytes: Some(record.stored_bytes),
             ..Progress::default()
         };
-        let observer = Mutex::new((observer, progress));
-        let options = VerifyOptions {
-            threads: self.threads(None),
-            deep: true,
-        };
-        let checked = pipeline::verify(&source, None, options, &|bytes| {
-            if let Ok(mut guard) = observer.lock() {
-                let (observer, progress) = &mut *guard;
-                progress.bytes += bytes;
-                observer.progress(progress);
-            }
-        });
-        for problem in checked.err().unwrap_or_default() {
+        for problem in self.read_all(&source, progress, observer) {
             // A file too many harms nothing.
             match problem.kind {
                 ProblemKind::Leftover => verdict.leftovers.push(problem.file),
@@ -136,16 +154,77 @@ impl Host {
         Ok(verdict)
     }
 
+    /// Reads a backup or a segment to the last byte, for what is wrong with it.
+    fn read_all(&self, source: &BackupSource, progress: Progress, observer: &mut dyn Observer) -> Vec<Problem> {
+        let observer = Mutex::new((observer, progress));
+        let options = VerifyOptions {
+            threads: self.workers.threads(None),
+            deep: true,
+        };
+        let checked = pipeline::verify(source, None, options, &|bytes| {
+            if let Ok(mut guard) = observer.lock() {
+                let (observer, progress) = &mut *guard;
+                progress.bytes += bytes;
+                observer.progress(progress);
+            }
+        });
+        checked.err().unwrap_or_default()
+    }
+
+    fn verify_log(&self, cluster: &str, id: &str, observer: &mut dyn Observer) -> Result<LogVerdict> {
+        let mut verdict = LogVerdict {
+            id: id.to_owned(),
+            ..LogVerdict::default()
+        };
+        let stream = self.repository.stream_record(cluster, id);
+        let mut end = match stream {
+            Ok(stream) => stream.map(|stream| stream.from),
+            Err(error) => {
+                verdict.problems.push(error.to_string());
+                None
+            }
+        };
+        for (name, record) in self.repository.segment_records(cluster, id)? {
+            let checked = record.and_then(|record| {
+                let index = self.repository.segment_index(&record)?;
+                Ok((record, index))
+            });
+            let (record, index) = match checked {
+                Ok(checked) => checked,
+                Err(error) => {
+                    verdict.problems.push(error.to_string());
+                    end = None;
+                    continue;
+                }
+            };
+            if let Some(Err(error)) = end.map(|end| follows(&end, &record.segment.from)) {
+                verdict.problems.push(format!("segment {name}: {error}"));
+            }
+            let base = layout::segment(cluster, id, &name)?;
+            let source = self.source_below(base, index);
+            verdict.segments += 1;
+            verdict.bytes += record.index.data_bytes;
+            let progress = Progress {
+                bytes: verdict.bytes - record.index.data_bytes,
+                ..Progress::default()
+            };
+            for problem in self.read_all(&source, progress, observer) {
+                verdict.problems.push(format!("segment {name}: {problem}"));
+            }
+            end = Some(record.segment.to);
+        }
+        Ok(verdict)
+    }
+
     /// A backup's objects, to read.
     pub(super) fn source(&self, cluster: &str, id: &str, index: Index) -> Result<BackupSource> {
-        let base = self.repository.paths(cluster, id)?.directory;
+        Ok(self.source_below(self.repository.paths(cluster, id)?.directory, index))
+    }
+
+    fn source_below(&self, base: Path, index: Index) -> BackupSource {
         let store = self.repository.object_store().clone();
-        Ok(BackupSource::open(
-            store,
-            base,
-            self.runtime.handle().clone(),
-            Arc::new(index),
-        ))
+        let runtime = self.workers.runtime.handle().clone();
+        BackupSource::open(store, base, runtime, Arc::new(index))
     }
 
     /// Deletes what killed jobs left in a cluster's directory.

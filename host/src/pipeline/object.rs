@@ -8,12 +8,16 @@ use backstay_engine_api::{Attributes, EngineError};
 use bytes::Bytes;
 
 use super::budget::{Reservation, lock};
-use super::pool::{Frame, Pool};
+use super::pool::{self, Frame, Pool};
 use super::shared::{Pending, Shared, Work};
 use super::stored::Stored;
+use crate::repository::index::Encoding;
 
 /// Where the memory for frames to fill is short, a frame of at least this size is handed on as it is.
 const SHORT_FRAME: usize = 64 << 10;
+
+/// The most bytes of a frame that is stored as it is.
+const PLAIN_FRAME: usize = 512 << 10;
 
 /// What a frame takes besides its bytes, so that a great many empty ones are not free.
 const FRAME_COST: usize = 8 << 10;
@@ -22,7 +26,7 @@ const FRAME_COST: usize = 8 << 10;
 pub(super) struct Object {
     name: String,
     attributes: Attributes,
-    compressed: bool,
+    encoding: Encoding,
     discarded: AtomicBool,
     filling: Mutex<Filling>,
     ordered: Mutex<Ordered>,
@@ -56,11 +60,11 @@ struct End {
 }
 
 impl Object {
-    pub(super) fn new(name: String, attributes: Attributes, compressed: bool) -> Arc<Self> {
+    pub(super) fn new(name: String, attributes: Attributes, encoding: Encoding) -> Arc<Self> {
         Arc::new(Self {
             name,
             attributes,
-            compressed,
+            encoding,
             discarded: AtomicBool::new(false),
             filling: Mutex::default(),
             ordered: Mutex::new(Ordered {
@@ -80,8 +84,8 @@ impl Object {
         &self.attributes
     }
 
-    pub(super) fn compressed(&self) -> bool {
-        self.compressed
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     pub(super) fn is_discarded(&self) -> bool {
@@ -89,7 +93,12 @@ impl Object {
     }
 
     /// Takes bytes; waits while there is no memory for them.
-    pub(super) fn write(self: &Arc<Self>, shared: &Shared, pool: &Pool, mut bytes: &[u8]) -> Result<(), EngineError> {
+    pub(super) fn write(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        pool: &Pool,
+        mut bytes: &[u8],
+    ) -> Result<(), EngineError> {
         let mut filling = lock(&self.filling);
         if filling.over {
             return Err(EngineError::other(format!(
@@ -100,7 +109,7 @@ impl Object {
         filling.size += bytes.len() as u64;
         shared.plain_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         while !bytes.is_empty() {
-            let limit = shared.frame_bytes();
+            let limit = self.frame_bytes(shared);
             if filling.frame.capacity() == 0 && bytes.len() >= SHORT_FRAME {
                 filling.frame = shared.buffer();
             }
@@ -118,8 +127,19 @@ impl Object {
         Ok(())
     }
 
+    /// How large a frame may be now. What is not compressed gains nothing from large ones, and is digested and written while
+    /// it is still in the processor's cache.
+    fn frame_bytes(&self, shared: &Shared) -> usize {
+        let most = if self.encoding.is_compressed() {
+            usize::MAX
+        } else {
+            PLAIN_FRAME
+        };
+        shared.frame_bytes().min(most)
+    }
+
     /// Hands the frame on.
-    fn submit(self: &Arc<Self>, shared: &Shared, pool: &Pool, filling: &mut Filling) -> Result<(), EngineError> {
+    fn submit(self: &Arc<Self>, shared: &Arc<Shared>, pool: &Pool, filling: &mut Filling) -> Result<(), EngineError> {
         let Some(reservation) = shared.in_flight.reserve(filling.frame.len() + FRAME_COST) else {
             return shared.check();
         };
@@ -127,6 +147,13 @@ impl Object {
         shared.filling.fetch_sub(plain.len(), Ordering::Relaxed);
         let number = filling.frames;
         filling.frames += 1;
+        // Nothing is to be compressed, and the engine has a thread for each processor: what another thread would do is done
+        // here at once, while the frame is still in this processor's cache.
+        if !self.encoding.is_compressed() && shared.open.load(Ordering::Relaxed) >= shared.options.threads {
+            let stored = pool::lent(shared, plain);
+            self.advance(shared, number, stored, reservation);
+            return Ok(());
+        }
         pool.submit(Frame {
             object: Arc::clone(self),
             number,

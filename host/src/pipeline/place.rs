@@ -9,13 +9,15 @@ use bytes::Bytes;
 use super::options::Bundling;
 use super::shared::Shared;
 use super::upload::Upload;
+use crate::repository::index::Encoding;
 use crate::repository::names::Files;
 
 /// An object of up to this many stored bytes is small.
 pub(super) const SMALL_BYTES: usize = 1 << 20;
 
-/// A backup of up to this many small files is a directory that people read; beyond, small objects are bundled.
-const READABLE_FILES: u64 = 100;
+/// A backup of up to this many small files is a directory that other programs load; beyond, small objects are bundled. Each
+/// file costs a sync before the backup is listed: so many together, some seconds on a slow disk.
+const LOADABLE_FILES: u64 = 1_000;
 
 /// A bundle is closed when it is this large.
 const BUNDLE_BYTES: u64 = 64 << 20;
@@ -65,7 +67,7 @@ impl Placement {
 
     /// So many objects will come.
     pub(super) fn expect(&mut self, objects: u64) {
-        self.many |= objects > READABLE_FILES;
+        self.many |= objects > LOADABLE_FILES;
     }
 
     /// Whether the next small object goes into a bundle.
@@ -73,15 +75,15 @@ impl Placement {
         match self.bundling {
             Bundling::Never => false,
             Bundling::Always => true,
-            Bundling::Auto => self.many || self.small_files >= READABLE_FILES,
+            Bundling::Auto => self.many || self.small_files >= LOADABLE_FILES,
         }
     }
 
     /// A file for an object of its own, or for a further part of it.
-    pub(super) fn file(&mut self, name: &str, compressed: bool, part: u32, small: bool) -> String {
+    pub(super) fn file(&mut self, name: &str, encoding: Encoding, part: u32, small: bool) -> String {
         self.files += 1;
         self.small_files += u64::from(small);
-        self.claims.claim(name, compressed, part)
+        self.claims.claim(name, encoding, part)
     }
 
     /// A file that will not be written after all.

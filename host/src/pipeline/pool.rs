@@ -96,7 +96,7 @@ fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut 
         let stored = if shared.failed() || object.is_discarded() {
             shared.recycle(plain);
             Bytes::new()
-        } else if object.compressed() {
+        } else if object.encoding().is_compressed() {
             match compress(compressor, &plain, &mut scratch) {
                 Ok(stored) => {
                     shared.recycle(plain);
@@ -114,10 +114,36 @@ fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut 
                 }
             }
         } else {
-            Bytes::from(plain)
+            lent(shared, plain)
         };
         reservation.shrink(stored.len());
         object.advance(shared, number, stored, reservation);
+    }
+}
+
+/// A frame that is stored as it is.
+pub(super) fn lent(shared: &Arc<Shared>, buffer: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Lent {
+        buffer,
+        shared: Arc::clone(shared),
+    })
+}
+
+/// A frame's buffer on its way to the store as it is; another frame gets it afterwards.
+struct Lent {
+    buffer: Vec<u8>,
+    shared: Arc<Shared>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.shared.recycle(std::mem::take(&mut self.buffer));
     }
 }
 

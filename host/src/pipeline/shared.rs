@@ -14,9 +14,6 @@ use super::place::Placement;
 use super::upload::Throttle;
 use crate::repository::index::IndexBuilder;
 
-/// Frames' buffers that are kept for the next frames: a fresh one costs a page fault for every 4 KiB.
-const SPARE_BUFFERS: usize = 4;
-
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: SinkOptions,
@@ -37,6 +34,7 @@ pub(super) struct Shared {
     pub(super) objects: AtomicU64,
     pub(super) placement: Mutex<Placement>,
     pub(super) index: Mutex<IndexBuilder>,
+    /// Frames' buffers that are kept for the next frames: a fresh one costs a page fault for every 4 KiB.
     spare: Mutex<Vec<Vec<u8>>>,
     failure: OnceLock<EngineError>,
     pending: Mutex<[usize; 2]>,
@@ -127,12 +125,12 @@ impl Shared {
     /// A buffer that is not needed any more.
     pub(super) fn recycle(&self, mut buffer: Vec<u8>) {
         // Small ones cost nothing to make.
-        if buffer.capacity() < 1 << 20 {
+        if buffer.capacity() < 256 << 10 {
             return;
         }
         let mut spare = lock(&self.spare);
         let kept: usize = spare.iter().map(Vec::capacity).sum();
-        if spare.len() < SPARE_BUFFERS && kept + buffer.capacity() <= self.options.memory_bytes / 4 {
+        if kept + buffer.capacity() <= self.options.memory_bytes / 4 {
             buffer.clear();
             spare.push(buffer);
         }

@@ -16,7 +16,7 @@ use super::object::Object;
 use super::options::{Compression, SinkOptions};
 use super::pool::Pool;
 use super::shared::{Shared, Work};
-use crate::repository::index::{INDEX_FILE, IndexSummary};
+use crate::repository::index::{Encoding, INDEX_FILE, IndexSummary, ZSTD_SUFFIX};
 use crate::repository::names::{below, check_object_name};
 
 /// The most objects that may be open at once; the contract's number.
@@ -77,10 +77,11 @@ impl BackupSink {
     /// Starts an object: its handle.
     ///
     /// # Errors
-    /// The name is not safe or is taken, [`MAX_OPEN`] objects are open, or the sink has failed.
+    /// The name is not safe, is taken or does not end as its storage demands, [`MAX_OPEN`] objects are open, or the sink has failed.
     pub fn create(&self, name: &str, attributes: Attributes, storage: Storage) -> Result<u64, EngineError> {
         self.shared.check()?;
         check_object_name(name)?;
+        let encoding = self.encoding(name, storage)?;
         let mut open = lock(&self.open);
         if open.objects.len() >= MAX_OPEN {
             return Err(EngineError::other(format!(
@@ -94,13 +95,27 @@ impl BackupSink {
             ))
             .advise("this is a fault of the engine's: names are unique in a backup"));
         }
-        let compressed = storage == Storage::Compress && self.shared.options.compression == Compression::Zstd;
         open.last += 1;
         let handle = open.last;
         open.objects
-            .insert(handle, Object::new(name.to_owned(), attributes, compressed));
+            .insert(handle, Object::new(name.to_owned(), attributes, encoding));
         self.shared.open.store(open.objects.len(), Ordering::Relaxed);
         Ok(handle)
+    }
+
+    fn encoding(&self, name: &str, storage: Storage) -> Result<Encoding, EngineError> {
+        match storage {
+            Storage::Store => Ok(Encoding::Plain),
+            Storage::Compress => Ok(match self.shared.options.compression {
+                Compression::Zstd => Encoding::Zstd,
+                Compression::None => Encoding::Plain,
+            }),
+            Storage::Zstd if name.ends_with(ZSTD_SUFFIX) => Ok(Encoding::NamedZstd),
+            Storage::Zstd => Err(EngineError::other(format!(
+                "object {name:?} can not be started: expected a name that ends in {ZSTD_SUFFIX}, for its storage is `zstd`"
+            ))
+            .advise("this is a fault of the engine's")),
+        }
     }
 
     /// Takes an object's next bytes. Waits while the store is behind.

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::problem::{Problem, ProblemKind};
 use super::reader::{ExtentReader, Files};
-use crate::repository::index::{Index, IndexEntry, ZSTD};
+use crate::repository::index::{Encoding, Index, IndexEntry, ZSTD, ZSTD_NAMED};
 
 /// How much memory all open objects take together for what they read ahead, where that leaves each a useful size.
 const READ_AHEAD: usize = 48 << 20;
@@ -71,7 +71,23 @@ impl BackupSource {
     /// # Errors
     /// This version can not undo one of its transforms.
     pub fn open_entry(&self, entry: IndexEntry) -> Result<ObjectStream, EngineError> {
-        let compressed = is_compressed(&entry)?;
+        let encoding = encoding_of(&entry)?;
+        let size = entry.size;
+        self.stream(entry, encoding.is_compressed(), size)
+    }
+
+    /// Opens an object as [`exported`](IndexEntry::exported) says it is exported: decompressed, unless its name says that it is
+    /// compressed. The digests are compared in either case.
+    ///
+    /// # Errors
+    /// As [`open_entry`](Self::open_entry).
+    pub fn open_exported(&self, entry: IndexEntry) -> Result<ObjectStream, EngineError> {
+        let encoding = encoding_of(&entry)?;
+        let size = entry.exported();
+        self.stream(entry, encoding == Encoding::Zstd, size)
+    }
+
+    fn stream(&self, entry: IndexEntry, compressed: bool, size: u64) -> Result<ObjectStream, EngineError> {
         let open = OpenCount::new(&self.open);
         // A chunk is in the reader's hands, one waits and one is being read.
         let chunk = (READ_AHEAD / 3 / open.now()).clamp(64 << 10, 2 << 20) as u64;
@@ -88,7 +104,7 @@ impl BackupSource {
         };
         Ok(ObjectStream {
             name: entry.name,
-            size: entry.size,
+            size,
             bytes,
             read: 0,
             file,
@@ -102,29 +118,28 @@ impl BackupSource {
     }
 }
 
-/// Whether the object is zstd frames; an error names the transform that is not known.
-pub(super) fn is_compressed(entry: &IndexEntry) -> Result<bool, Problem> {
-    match entry.transforms.as_slice() {
-        [] => Ok(false),
-        [transform] if transform == ZSTD => Ok(true),
-        others => {
-            let unknown = others.iter().find(|transform| *transform != ZSTD);
-            Err(Problem {
-                kind: ProblemKind::Transform,
-                object: Some(entry.name.clone()),
-                file: entry
-                    .extents
-                    .first()
-                    .map(|extent| extent.file.clone())
-                    .unwrap_or_default(),
-                expected: format!("no transform or {ZSTD:?}"),
-                found: match unknown {
-                    Some(unknown) => format!("{unknown:?}"),
-                    None => format!("{others:?}"),
-                },
-            })
+/// How an object is stored; an error names the transform that is not known.
+pub(super) fn encoding_of(entry: &IndexEntry) -> Result<Encoding, Problem> {
+    Encoding::of(&entry.transforms).ok_or_else(|| {
+        let unknown = entry
+            .transforms
+            .iter()
+            .find(|transform| *transform != ZSTD && *transform != ZSTD_NAMED);
+        Problem {
+            kind: ProblemKind::Transform,
+            object: Some(entry.name.clone()),
+            file: entry
+                .extents
+                .first()
+                .map(|extent| extent.file.clone())
+                .unwrap_or_default(),
+            expected: format!("no transform, {ZSTD:?} or {ZSTD_NAMED:?}"),
+            found: match unknown {
+                Some(unknown) => format!("{unknown:?}"),
+                None => format!("{:?}", entry.transforms),
+            },
         }
-    }
+    })
 }
 
 enum Decoded {

@@ -12,7 +12,7 @@ use super::object::Object;
 use super::place::{SMALL_BYTES, is_crowded};
 use super::shared::Shared;
 use super::upload::Upload;
-use crate::repository::index::{Extent, IndexEntry, ZSTD, hex};
+use crate::repository::index::{Extent, IndexEntry, hex};
 
 /// While it may be small, its bytes are held. Then it is bundled or written, or gets a file of its own to go on in.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Stored {
             return Ok(());
         }
         let part = self.extents.len() as u32 + 1;
-        let file = lock(&shared.placement).file(object.name(), object.compressed(), part, false);
+        let file = lock(&shared.placement).file(object.name(), object.encoding(), part, false);
         let upload = Upload::start(shared, &file)?;
         for (bytes, reservation) in self.take_held(shared) {
             upload.put(bytes, reservation);
@@ -119,11 +119,7 @@ impl Stored {
             name: object.name().to_owned(),
             attributes: object.attributes().clone(),
             size,
-            transforms: if object.compressed() {
-                vec![ZSTD.to_owned()]
-            } else {
-                Vec::new()
-            },
+            transforms: object.encoding().transforms(),
             extents: self.extents,
         };
         lock(&shared.index).push(&entry)?;
@@ -139,7 +135,7 @@ impl Stored {
             drop(self.take_held(shared));
             self.end_extent(file, offset);
         } else {
-            let file = placement.file(object.name(), object.compressed(), 1, true);
+            let file = placement.file(object.name(), object.encoding(), 1, true);
             drop(placement);
             Upload::whole(shared, &file, self.take_held(shared))?;
             self.end_extent(file, 0);

@@ -3,4 +3,5 @@
 mod bundles;
 mod damage;
 mod failure;
+mod named;
 mod round_trip;

@@ -135,11 +135,7 @@ pub enum PluginError {
         directories: Vec<PathBuf>,
     },
     /// There is no engine of that name.
-    #[error(
-        "there is no engine `{name}`; {help}; looked in {}{}",
-        list(directories),
-        broken(unusable)
-    )]
+    #[error("there is no engine `{name}` in {}; {help}{}", list(directories), broken(unusable))]
     Unknown {
         /// The engine that was asked for.
         name: String,

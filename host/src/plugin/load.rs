@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use abi_stable::StableAbi;
 use abi_stable::library::{AbiHeader, AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
@@ -18,9 +20,14 @@ use backstay_engine_api::wire::{Answer, Call};
 use backstay_engine_api::{CONTRACT, EngineError};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 
 use super::inspect::{Inspected, inspect_bytes, major, read};
 use super::{PluginError, layout};
+
+/// How often it is tried to seal a copy, and how long is waited in between.
+const SEAL_ATTEMPTS: u32 = 100;
+const SEAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// An engine whose code is in this process. It stays there until the process ends.
 #[derive(Clone)]
@@ -110,10 +117,15 @@ fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
         memfd_create(name.as_str(), flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create(name.as_str(), flags))?;
     let mut file = File::from(copy);
     file.write_all(bytes)?;
-    fcntl_add_seals(
-        &file,
-        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
-    )?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    // The kernel says EBUSY while anything of its own, such as the moving of pages where memory is short, holds one of the file's.
+    for _ in 0..SEAL_ATTEMPTS {
+        match fcntl_add_seals(&file, seals) {
+            Err(Errno::BUSY) => thread::sleep(SEAL_PAUSE),
+            sealed => return sealed.map(|()| file.into()).map_err(Into::into),
+        }
+    }
+    fcntl_add_seals(&file, seals)?;
     Ok(file.into())
 }
 

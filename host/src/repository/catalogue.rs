@@ -12,7 +12,7 @@ const READS: usize = 16;
 /// How many ids a message names.
 const NAMED: usize = 5;
 
-/// What is in a cluster's directory of backups, each sorted by id and so by time.
+/// What is in a cluster's directory of backups, each in the order of time.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The backups.
@@ -37,8 +37,7 @@ impl Repository {
     /// # Errors
     /// The repository can not be read. A backup that is damaged is no error here.
     pub fn list(&self, cluster: &str) -> Result<Listing> {
-        let directory = layout::backups(cluster)?;
-        let ids = self.wait(self.store.directory_names(&directory))?;
+        let ids = self.ids(cluster)?;
         let read = stream::iter(ids).map(|id| async {
             let manifest = self.store.manifest(cluster, &id).await;
             (id, manifest)
@@ -73,10 +72,8 @@ impl Repository {
     /// # Errors
     /// There is none, or more than one ([`ErrorKind::Usage`]), or it is damaged.
     pub fn find(&self, cluster: &str, name: &str) -> Result<Manifest> {
-        let directory = layout::backups(cluster)?;
         if name == "latest" {
-            let ids = self.wait(self.store.directory_names(&directory))?;
-            for id in ids.iter().rev() {
+            for id in self.ids(cluster)?.iter().rev() {
                 if let Some(manifest) = self.manifest(cluster, id)? {
                     return Ok(manifest);
                 }
@@ -88,7 +85,7 @@ impl Repository {
         if let Some(manifest) = self.manifest(cluster, name)? {
             return Ok(manifest);
         }
-        let ids = self.wait(self.store.directory_names(&directory))?;
+        let ids = self.ids(cluster)?;
         let mut found = Vec::new();
         for id in ids.iter().filter(|id| id.starts_with(name)) {
             let paths = BackupPaths::new(cluster, id)?;
@@ -127,6 +124,17 @@ impl Repository {
             let message = format!("there is no backup {id} of cluster {cluster} in {}", self.url());
             Error::new(ErrorKind::Usage, message).advise("`backstay list` shows those that there are")
         })
+    }
+
+    /// The ids of what there is, backups or not, in the order of time.
+    fn ids(&self, cluster: &str) -> Result<Vec<String>> {
+        let mut ids = self.wait(self.store.directory_names(&layout::backups(cluster)?))?;
+        ids.sort_by(|one, other| {
+            layout::by_time(one)
+                .cmp(&layout::by_time(other))
+                .then_with(|| one.cmp(other))
+        });
+        Ok(ids)
     }
 
     fn no_backup(&self, cluster: &str) -> Error {

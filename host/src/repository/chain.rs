@@ -46,6 +46,8 @@ pub(super) fn parent_of(record: &BackupRecord) -> Result<Option<&str>> {
             &record.id,
             format!("it is a full backup and names a parent, {parent}"),
         )),
+        // A piece of log leads on from wherever a server has what it presupposes.
+        (BackupKind::Incremental, None) if record.log.is_some() => Ok(None),
         (BackupKind::Incremental, None) => Err(broken(
             &record.id,
             "it is an incremental backup and names no parent".to_owned(),
@@ -57,7 +59,7 @@ pub(super) fn parent_of(record: &BackupRecord) -> Result<Option<&str>> {
 ///
 /// # Errors
 /// It does not: there is a gap, or the two say it in ways that can not be compared ([`ErrorKind::Damaged`]).
-pub(super) fn follows(parent: &BackupRecord, child: &BackupRecord) -> Result<()> {
+pub(crate) fn follows(parent: &BackupRecord, child: &BackupRecord) -> Result<()> {
     let Some(start) = child.from.first() else {
         // A database without a log has no positions; there the parent's id is all that there is.
         if parent.positions.is_empty() {
@@ -150,6 +152,9 @@ mod tests {
         insta::assert_snapshot!(parent_of(&full).unwrap_err(), @"backup a-full can not be restored: it is a full backup and names a parent, b; restore another backup; take a full backup");
         let mut incremental = record("b-inc", Some("a-full"));
         incremental.parent = None;
+        incremental.log = Some(Default::default());
+        assert_eq!(parent_of(&incremental).unwrap(), None);
+        incremental.log = None;
         insta::assert_snapshot!(parent_of(&incremental).unwrap_err(), @"backup b-inc can not be restored: it is an incremental backup and names no parent; restore another backup; take a full backup");
     }
 }

@@ -5,6 +5,7 @@
 //! they are asked for.
 
 mod build;
+mod encoding;
 
 use std::io::{BufRead, Read};
 
@@ -15,12 +16,10 @@ use sha2::{Digest, Sha256};
 use super::names::{check_file, check_object_name};
 
 pub use build::IndexBuilder;
+pub use encoding::{Encoding, ZSTD, ZSTD_NAMED, ZSTD_SUFFIX};
 
 /// The index's file in a backup's directory.
 pub const INDEX_FILE: &str = "objects.jsonl.zst";
-
-/// The transform of zstd frames.
-pub const ZSTD: &str = "zstd";
 
 /// The longest line that is read, in bytes: attributes may be long, but not without end.
 const MAX_LINE: usize = 1 << 20;
@@ -35,7 +34,7 @@ pub struct IndexEntry {
     pub attributes: Attributes,
     /// Its size as the engine wrote it, in bytes.
     pub size: u64,
-    /// What was done to its bytes, in order: `["zstd"]`, or nothing.
+    /// What was done to its bytes, in order: `["zstd"]`, `["zstd:named"]`, or nothing; see [`Encoding`].
     #[serde(default)]
     pub transforms: Vec<String>,
     /// Where its stored bytes are, in order.
@@ -63,6 +62,15 @@ impl IndexEntry {
             .fold(0, |sum, extent| sum.saturating_add(extent.length))
     }
 
+    /// How many bytes an export writes: those of the object, or those that are stored where its name says that they are
+    /// compressed.
+    pub fn exported(&self) -> u64 {
+        match Encoding::of(&self.transforms) {
+            Some(Encoding::NamedZstd) => self.stored(),
+            _ => self.size,
+        }
+    }
+
     /// What engines see of it.
     pub fn info(self) -> ObjectInfo {
         ObjectInfo {
@@ -83,6 +91,12 @@ impl IndexEntry {
             if parse_sha256(&extent.sha256).is_none() {
                 return damaged(format!("expected 64 hex digits for SHA-256, found {:?}", extent.sha256));
             }
+        }
+        if self.transforms.iter().any(|transform| transform == ZSTD_NAMED) && !self.name.ends_with(ZSTD_SUFFIX) {
+            return damaged(format!(
+                "object {} is stored as {ZSTD_NAMED:?}: expected a name that ends in {ZSTD_SUFFIX}",
+                self.name
+            ));
         }
         if self.transforms.is_empty() && self.stored() != self.size {
             return damaged(format!(

@@ -6,8 +6,11 @@
 //! clusters/<cluster>/backups/<id>/manifest.json.sha256    its digest, as sha256sum prints it
 //! clusters/<cluster>/backups/<id>/objects.jsonl.zst       the index of objects
 //! clusters/<cluster>/backups/<id>/data/…                  the objects' bytes
-//! clusters/<cluster>/logs/<stream>/…                      archived logs
+//! clusters/<cluster>/logs/<stream>/stream.json            whose log it is, and where it begins; with its digest beside it
+//! clusters/<cluster>/logs/<stream>/<number>/segment.json  last, atomically; as a manifest, with its digest beside it
+//! clusters/<cluster>/logs/<stream>/<number>/…             a segment's index and data, as a backup's
 //! clusters/<cluster>/locks/<purpose>/<epoch>              numbered locks
+//! clusters/<cluster>/recoveries/<target>.json             how far a recovery is that is not over
 //! ```
 
 use backstay_engine_api::BackupKind;
@@ -87,13 +90,30 @@ pub fn backups(cluster: &str) -> Result<Path> {
     Ok(of_cluster(cluster)?.join("backups"))
 }
 
+/// The directory of a cluster's archived logs.
+///
+/// # Errors
+/// The name is none ([`ErrorKind::Usage`]).
+pub fn logs(cluster: &str) -> Result<Path> {
+    Ok(of_cluster(cluster)?.join("logs"))
+}
+
 /// The directory of an archived log.
 ///
 /// # Errors
 /// A name is none ([`ErrorKind::Usage`]).
-pub fn logs(cluster: &str, stream: &str) -> Result<Path> {
-    check_name("log stream", stream)?;
-    Ok(of_cluster(cluster)?.join("logs").join(stream))
+pub fn stream(cluster: &str, stream: &str) -> Result<Path> {
+    check_id(stream)?;
+    Ok(logs(cluster)?.join(stream))
+}
+
+/// The directory of a segment of an archived log.
+///
+/// # Errors
+/// A name is none ([`ErrorKind::Usage`]).
+pub fn segment(cluster: &str, stream: &str, segment: &str) -> Result<Path> {
+    check_name("log segment", segment)?;
+    Ok(self::stream(cluster, stream)?.join(segment))
 }
 
 /// The directory of a cluster's locks.
@@ -102,6 +122,15 @@ pub fn logs(cluster: &str, stream: &str) -> Result<Path> {
 /// The name is none ([`ErrorKind::Usage`]).
 pub fn locks(cluster: &str) -> Result<Path> {
     Ok(of_cluster(cluster)?.join("locks"))
+}
+
+/// The note of a recovery that is not over.
+///
+/// # Errors
+/// A name is none ([`ErrorKind::Usage`]).
+pub fn recovery(cluster: &str, target: &str) -> Result<Path> {
+    check_name("recovery", target)?;
+    Ok(of_cluster(cluster)?.join("recoveries").join(format!("{target}.json")))
 }
 
 pub(super) fn of_cluster(cluster: &str) -> Result<Path> {
@@ -136,15 +165,31 @@ fn is_name(name: &str, length: usize) -> bool {
         && !matches!(name, "." | "..")
 }
 
-/// An id for a backup that begins now: `20261122T101530Z-full-mysqldump-7f3a`. It sorts by time and says what it is; the
-/// random end keeps two of one second apart.
+/// An id for a backup that begins now: `20261122T101530Z-full-mysqldump-7f3a`. It says what it is and when that began: its end is
+/// the second's fraction in 65536ths ([`by_time`]).
 pub fn new_backup_id(now: Timestamp, kind: BackupKind, engine: &str) -> String {
-    let time = now.strftime("%Y%m%dT%H%M%SZ");
     let kind = match kind {
         BackupKind::Full => "full",
         BackupKind::Incremental => "incremental",
     };
-    format!("{time}-{kind}-{engine}-{:04x}", rand::random::<u16>())
+    new_id(now, kind, engine)
+}
+
+/// An id for the archive of a log that begins now, or for the job that archives it: `20261122T101530Z-log-binlog-7f3a`.
+pub fn new_log_id(now: Timestamp, engine: &str) -> String {
+    new_id(now, "log", engine)
+}
+
+fn new_id(now: Timestamp, what: &str, engine: &str) -> String {
+    let time = now.strftime("%Y%m%dT%H%M%SZ");
+    let fraction = i64::from(now.subsec_nanosecond()) * 65_536 / 1_000_000_000;
+    format!("{time}-{what}-{engine}-{fraction:04x}")
+}
+
+/// What ids are sorted by so that they are in the order of time, also within a second.
+pub(super) fn by_time(id: &str) -> (&str, &str) {
+    let second = id.split_once('-').map_or(id, |(second, _)| second);
+    (second, id.rsplit_once('-').map_or("", |(_, fraction)| fraction))
 }
 
 /// When the job of an id began, where the id says it.
@@ -189,12 +234,10 @@ mod tests {
     fn an_id_says_what_it_is() {
         let now: Timestamp = "2026-11-22T10:15:30.9Z".parse().unwrap();
         let id = new_backup_id(now, BackupKind::Full, "mysqldump");
-        let (start, random) = id.rsplit_once('-').unwrap();
-        assert_eq!(start, "20261122T101530Z-full-mysqldump");
-        assert!(
-            random.len() == 4 && random.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            "{id}"
-        );
+        assert_eq!(id, "20261122T101530Z-full-mysqldump-e666");
+        let later: Timestamp = "2026-11-22T10:15:30.90002Z".parse().unwrap();
+        let other = new_backup_id(later, BackupKind::Full, "a");
+        assert!(by_time(&other) > by_time(&id), "{other}");
         assert_eq!(time_of(&id), Some("2026-11-22T10:15:30Z".parse().unwrap()));
         assert!(check_id(&id).is_ok());
     }
@@ -208,7 +251,10 @@ mod tests {
         );
         assert_eq!(paths.index.as_ref(), "clusters/orders/backups/x/objects.jsonl.zst");
         assert_eq!(paths.data.as_ref(), "clusters/orders/backups/x/data");
-        assert_eq!(logs("orders", "s").unwrap().as_ref(), "clusters/orders/logs/s");
+        assert_eq!(
+            segment("orders", "s", "000000000001").unwrap().as_ref(),
+            "clusters/orders/logs/s/000000000001"
+        );
         assert_eq!(locks("orders").unwrap().as_ref(), "clusters/orders/locks");
     }
 }

@@ -7,6 +7,8 @@
 //! Stores of files write under a staged name (`manifest.json#1`) and rename; a process that is killed in between
 //! leaves that file.
 
+mod segments;
+
 use std::fs;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
@@ -23,10 +25,10 @@ use crate::{Error, ErrorKind, Result};
 /// milliseconds.
 const STAGED_AGE: Duration = Duration::from_secs(3600);
 
-/// A directory without a manifest.
+/// A directory without a manifest, or a segment's without a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The id that the backup would have.
+    /// The id that the backup would have; of a segment, its log's id and its name.
     pub id: String,
     /// How many files it has, staged ones included.
     pub files: u64,
@@ -82,6 +84,10 @@ impl Repository {
             self.staged_below(&locks, &directory, STAGED_AGE, &mut leftovers.staged)?;
         }
         leftovers.staged.sort();
+        let segments = self.unfinished_segments(cluster)?;
+        leftovers
+            .unfinished
+            .extend(segments.into_iter().filter(|unfinished| !unfinished.running));
         Ok(leftovers)
     }
 
@@ -90,10 +96,13 @@ impl Repository {
     /// # Errors
     /// The repository can not be read or written.
     pub fn clear_leftovers(&self, cluster: &str) -> Result<Leftovers> {
-        let leftovers = self.leftovers(cluster)?;
+        let mut leftovers = self.leftovers(cluster)?;
+        // What lies in a log needs the archive's lock.
+        leftovers.unfinished.retain(|unfinished| !unfinished.id.contains('/'));
         for unfinished in &leftovers.unfinished {
             self.clear_unfinished(cluster, &unfinished.id)?;
         }
+        leftovers.unfinished.extend(self.clear_unfinished_segments(cluster)?);
         for path in &leftovers.staged {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound
@@ -126,15 +135,19 @@ impl Repository {
         now: Timestamp,
     ) -> Result<Unfinished> {
         let directory = layout::backups(cluster)?.join(id.as_str());
+        self.look_at(&directory, id, running, now)
+    }
+
+    fn look_at(&self, directory: &Path, id: String, running: bool, now: Timestamp) -> Result<Unfinished> {
         let (mut files, mut bytes) = (0, 0);
-        if let Some(on_disk) = self.store.file(&directory) {
+        if let Some(on_disk) = self.store.file(directory) {
             // The object store does not show staged files, which may be most of it.
-            self.walk(&directory, &on_disk, &mut |_, metadata| {
+            self.walk(directory, &on_disk, &mut |_, metadata| {
                 files += 1;
                 bytes += metadata.len();
             })?;
         } else {
-            for object in self.wait(self.store.list(&directory))? {
+            for object in self.wait(self.store.list(directory))? {
                 files += 1;
                 bytes += object.size;
             }

@@ -284,7 +284,11 @@ impl Held {
         match self.repository.wait(self.repository.epochs(&directory))?.last() {
             Some(&highest) if highest == self.epoch => Ok(()),
             Some(highest) => Err(self.lost(&format!("epoch {highest} has followed its epoch {}", self.epoch))),
-            None => Err(self.lost("its object was removed")),
+            None => {
+                // A repository that is away has no locks either.
+                self.repository.check_present()?;
+                Err(self.lost("its object was removed"))
+            }
         }
     }
 

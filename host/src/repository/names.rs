@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use backstay_engine_api::{EngineError, ErrorKind};
 use object_store::path::Path;
 
-use super::index::sha256_hex;
+use super::index::{Encoding, ZSTD_SUFFIX, sha256_hex};
 
 /// The longest name of an object, in bytes; the contract's number.
 pub const MAX_NAME: usize = 1000;
@@ -28,9 +28,6 @@ pub const DATA: &str = "data";
 const BUNDLES: &str = "bundles";
 /// Where objects are whose names no back end need hold.
 const HASHED: &str = "h";
-
-/// What a file of zstd frames ends in.
-const ZSTD_SUFFIX: &str = ".zst";
 
 /// Checks an object's name: a relative path of 1 to [`MAX_NAME`] bytes, no part of it empty, `.` or `..`, and no control
 /// characters.
@@ -128,14 +125,16 @@ impl Files {
     }
 
     /// A file, relative to the backup's directory, for an object that is stored alone. `part` counts its files from 1.
-    pub fn claim(&mut self, name: &str, compressed: bool, part: u32) -> String {
-        let suffix = suffix(compressed, part);
+    pub fn claim(&mut self, name: &str, encoding: Encoding, part: u32) -> String {
+        let suffix = with_part(encoding.suffix(), part);
         let literal = format!("{DATA}/{name}{suffix}");
         if is_literal(name, &suffix) && self.take(&literal) {
             return literal;
         }
         let digest = sha256_hex(name.as_bytes());
-        let hashed = format!("{DATA}/{HASHED}/{}{suffix}", &digest[..32]);
+        // A name that says it is zstd is not there to say so.
+        let zstd = if encoding.is_compressed() { ZSTD_SUFFIX } else { "" };
+        let hashed = format!("{DATA}/{HASHED}/{}{}", &digest[..32], with_part(zstd, part));
         // Nothing else is given out below this directory, and 128 bits of SHA-256 name one object.
         self.files.insert(hashed.clone());
         hashed
@@ -168,8 +167,7 @@ impl Files {
     }
 }
 
-fn suffix(compressed: bool, part: u32) -> String {
-    let suffix = if compressed { ZSTD_SUFFIX } else { "" };
+fn with_part(suffix: &str, part: u32) -> String {
     match part {
         0 | 1 => suffix.to_owned(),
         _ => format!("{suffix}.part{part}"),
@@ -280,30 +278,50 @@ mod tests {
             ("a\u{200b}b", true, false),
             ("h.sql", true, true),
         ] {
-            let file = Files::new().claim(name, compressed, 1);
+            let encoding = if compressed { Encoding::Zstd } else { Encoding::Plain };
+            let file = Files::new().claim(name, encoding, 1);
             let suffix = if compressed { ".zst" } else { "" };
             assert_eq!(file == format!("data/{name}{suffix}"), literal, "{name} -> {file}");
             assert_eq!(file.starts_with("data/h/"), !literal, "{name} -> {file}");
             check_file(&file).unwrap();
         }
         let long = "x".repeat(201);
-        assert!(Files::new().claim(&long, true, 1).starts_with("data/h/"));
+        assert!(Files::new().claim(&long, Encoding::Zstd, 1).starts_with("data/h/"));
         assert_eq!(
-            Files::new().claim(&long[1..], true, 2),
+            Files::new().claim(&long[1..], Encoding::Zstd, 2),
             format!("data/{}.zst.part2", &long[1..])
         );
     }
 
     #[test]
+    fn a_name_that_says_it_is_zstd_gets_no_second_suffix() {
+        let mut files = Files::new();
+        for (name, part, file) in [
+            ("shop@orders@@0.tsv.zst", 1, "data/shop@orders@@0.tsv.zst"),
+            ("shop@orders@@0.tsv.zst", 2, "data/shop@orders@@0.tsv.zst.part2"),
+        ] {
+            assert_eq!(files.claim(name, Encoding::NamedZstd, part), file);
+        }
+        for (part, end) in [(1, ".zst"), (2, ".zst.part2")] {
+            let file = files.claim("a:b.zst", Encoding::NamedZstd, part);
+            assert!(file.starts_with("data/h/") && file.ends_with(end), "{file}");
+        }
+    }
+
+    #[test]
     fn no_two_objects_share_a_file_or_need_one_as_a_directory() {
         let mut files = Files::new();
-        assert_eq!(files.claim("a", false, 1), "data/a");
-        assert!(files.claim("a/b", false, 1).starts_with("data/h/"));
-        assert_eq!(files.claim("a", true, 1), "data/a.zst");
-        assert!(files.claim("a.zst", false, 1).starts_with("data/h/"));
-        assert_eq!(files.claim("c/d", true, 1), "data/c/d.zst");
-        assert!(files.claim("c", false, 1).starts_with("data/h/"));
+        assert_eq!(files.claim("a", Encoding::Plain, 1), "data/a");
+        assert!(files.claim("a/b", Encoding::Plain, 1).starts_with("data/h/"));
+        assert_eq!(files.claim("a", Encoding::Zstd, 1), "data/a.zst");
+        assert!(files.claim("a.zst", Encoding::Plain, 1).starts_with("data/h/"));
+        assert_eq!(files.claim("c/d", Encoding::Zstd, 1), "data/c/d.zst");
+        assert!(files.claim("c", Encoding::Plain, 1).starts_with("data/h/"));
+        // A name that says it is zstd, and another's that becomes the same with its suffix.
+        assert_eq!(files.claim("e.zst", Encoding::NamedZstd, 1), "data/e.zst");
+        assert!(files.claim("e", Encoding::Zstd, 1).starts_with("data/h/"));
+        assert_eq!(files.claim("e.zst.zst", Encoding::Plain, 1), "data/e.zst.zst");
         files.release("data/a");
-        assert_eq!(files.claim("a", false, 1), "data/a");
+        assert_eq!(files.claim("a", Encoding::Plain, 1), "data/a");
     }
 }

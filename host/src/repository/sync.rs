@@ -14,13 +14,13 @@ const THREADS: usize = 8;
 
 /// A file or directory that could not be synced, and why.
 #[derive(Debug)]
-pub(super) struct Unsynced {
-    pub(super) path: PathBuf,
-    pub(super) error: io::Error,
+pub(crate) struct Unsynced {
+    pub(crate) path: PathBuf,
+    pub(crate) error: io::Error,
 }
 
 /// Syncs the files and directories below `directory`, itself, and the directories above it up to `root`.
-pub(super) fn tree(root: &Path, directory: &Path) -> Result<(), Unsynced> {
+pub(crate) fn tree(root: &Path, directory: &Path) -> Result<(), Unsynced> {
     let mut directories = vec![directory.to_owned()];
     let mut files = Vec::new();
     let mut next = 0;

@@ -77,6 +77,7 @@ pub(super) fn record(id: &str, parent: Option<&str>) -> BackupRecord {
         bytes: 30,
         stored_bytes: 30,
         notices: Vec::new(),
+        log: None,
         state: json!({"lsn": 7}),
         other: Map::new(),
     }

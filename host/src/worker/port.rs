@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use abi_stable::std_types::{RSlice, RSliceMut, RVec};
 use backstay_engine_api::abi::v1::HostApi;
+use backstay_engine_api::job::Segment;
 use backstay_engine_api::wire::{Answer, Handle, Request};
 use backstay_engine_api::{EngineError, ErrorKind};
 
 use super::frame;
-use super::protocol::{Progress, Question, Report};
+use super::pieces::Pieces;
+use super::protocol::{Piece, Progress, Question, Report};
 use super::sources::Sources;
 use crate::pipeline::BackupSink;
 
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     guarded: Mutex<BTreeSet<String>>,
     progress: Mutex<(Progress, Instant)>,
     sink: RwLock<Option<BackupSink>>,
+    /// For an archive: what makes a sink for each segment.
+    pieces: Option<Mutex<Pieces>>,
     sources: Sources,
     failures: Mutex<HashMap<u64, EngineError>>,
     /// The first thing that went wrong with an object that is written.
@@ -58,7 +62,7 @@ struct Questions {
 pub(super) struct Port(pub(super) Arc<Shared>);
 
 impl Shared {
-    pub(super) fn new(out: UnixStream, sink: Option<BackupSink>, sources: Sources) -> Self {
+    pub(super) fn new(out: UnixStream, sink: Option<BackupSink>, pieces: Option<Pieces>, sources: Sources) -> Self {
         Self {
             out: Mutex::new(out),
             stage: Mutex::new(Stage::Preparing),
@@ -68,6 +72,7 @@ impl Shared {
             guarded: Mutex::default(),
             progress: Mutex::new((Progress::default(), Instant::now())),
             sink: RwLock::new(sink),
+            pieces: pieces.map(Mutex::new),
             sources,
             failures: Mutex::default(),
             fault: Mutex::default(),
@@ -173,7 +178,9 @@ impl Shared {
                 attributes,
                 storage,
             } => {
-                let created = self.with_sink(|sink| sink.create(&name, attributes, storage));
+                let created = self
+                    .open_piece()
+                    .and_then(|()| self.with_sink(|sink| sink.create(&name, attributes, storage)));
                 Answer::from_result(self.noted(created).map(|object| Handle { object }))
             }
             Request::Finish { object } => {
@@ -229,15 +236,49 @@ impl Shared {
                 });
                 Answer::from_result(Ok(()))
             }
-            Request::Publish { segment } => Answer::from_result(self.ask(Question::Publish { segment })),
+            Request::Begin { from, missing } => Answer::from_result(self.ask(Question::Begin { from, missing })),
+            Request::Publish { segment } => Answer::from_result(self.publish(segment)),
             Request::Status { status } => {
                 self.report(&Report::Status(status));
                 Answer::from_result(Ok(()))
             }
+            Request::Serving { server } => Answer::from_result(self.ask(Question::Serving { server })),
             _ => Answer::Error(EngineError::unsupported(
                 "this request; the engine is newer than this host",
             )),
         }
+    }
+
+    /// Makes the sink of an archive's next segment, if it has none.
+    fn open_piece(&self) -> Result<(), EngineError> {
+        let Some(pieces) = &self.pieces else { return Ok(()) };
+        let mut sink = self.sink.write().unwrap_or_else(PoisonError::into_inner);
+        if sink.is_none() {
+            *sink = Some(locked(pieces).next()?);
+        }
+        Ok(())
+    }
+
+    /// Closes what was written of a segment, and has the supervisor make it part of the log.
+    fn publish(&self, segment: Box<Segment>) -> Result<(), EngineError> {
+        let Some(pieces) = &self.pieces else {
+            return Err(EngineError::unsupported("publishing log segments in this operation"));
+        };
+        let Some(sink) = self.take_sink() else {
+            return Err(EngineError::other("a segment without objects can not be published")
+                .advise("this is a fault of the engine's; report it to its vendor"));
+        };
+        let index = self.noted(sink.close())?;
+        let number = locked(pieces).last();
+        self.ask(Question::Publish {
+            segment,
+            piece: Piece { number, index },
+        })
+    }
+
+    /// Whether this is the job of an archive: what it has not published is nothing.
+    pub(super) fn is_archive(&self) -> bool {
+        self.pieces.is_some()
     }
 
     fn with_sink<T>(&self, run: impl FnOnce(&BackupSink) -> Result<T, EngineError>) -> Result<T, EngineError> {

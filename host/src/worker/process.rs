@@ -20,13 +20,15 @@ use backstay_engine_api::wire::{Answer, Call, JobSpec, Target};
 use backstay_engine_api::{EngineError, Operation, Selection, Server};
 
 use super::frame;
+use super::pieces::Pieces;
 use super::port::{Port, Shared, Stage};
 use super::protocol::{Assignment, Order, Report, SinkSpec, SourceSpec};
-use super::sources::{OpenBackup, Sources};
+use super::sources::{OpenBackup, Source, Sources};
+use crate::directory::Directory;
 use crate::pipeline::{BackupSink, BackupSource};
 use crate::plugin::{self, LoadedEngine};
-use crate::repository::Repository;
 use crate::repository::index::IndexSummary;
+use crate::repository::{Repository, layout};
 
 /// The exit code of a worker that has said how its job went: zero whether it went well or not.
 const SAID: i32 = 0;
@@ -112,18 +114,35 @@ impl Prepared {
             call,
             repository,
             sink,
+            pieces,
             sources,
             threads,
         } = assignment;
-        let repository = Repository::open(&repository, runtime.handle())?;
-        let sink = sink.map(|spec| open_sink(&repository, &runtime, spec)).transpose()?;
+        let repository = repository
+            .map(|url| Repository::open(&url, runtime.handle()))
+            .transpose()?;
+        let needed = || {
+            repository
+                .as_ref()
+                .ok_or_else(|| EngineError::other("the job needs a repository and was given none"))
+        };
+        let sink = sink.map(|spec| open_sink(needed()?, &runtime, spec)).transpose()?;
+        let pieces = pieces.map(|spec| Pieces::new(spec, runtime.handle().clone()));
         let sources = sources
             .into_iter()
-            .map(|spec| open_source(&repository, &runtime, spec))
+            .map(|spec| match spec {
+                SourceSpec::Backup { cluster, id } => {
+                    open_backup(needed()?, &runtime, &cluster, id).map(Source::Backup)
+                }
+                SourceSpec::Segment { cluster, stream, name } => {
+                    open_segment(needed()?, &runtime, &cluster, &stream, &name).map(Source::Backup)
+                }
+                SourceSpec::Directory { path } => Directory::open(&path).map(Source::Directory),
+            })
             .collect::<Result<_, _>>()?;
         let engine = plugin::load(&plugin.path, &plugin.name, Some(&plugin.digest))?;
         Ok(Self {
-            shared: Arc::new(Shared::new(line, sink, Sources::new(sources))),
+            shared: Arc::new(Shared::new(line, sink, pieces, Sources::new(sources))),
             engine: Arc::new(engine),
             call,
             threads,
@@ -147,7 +166,7 @@ impl Prepared {
         }
         // Without a sink there is no index; a sink that is dropped unclosed takes back what is on its way.
         match (&answer, self.shared.take_sink()) {
-            (Answer::Ok(_), Some(sink)) => match sink.close() {
+            (Answer::Ok(_), Some(sink)) if !self.shared.is_archive() => match sink.close() {
                 Ok(index) => (answer, Some(index)),
                 Err(error) => (Answer::Error(error), None),
             },
@@ -158,6 +177,10 @@ impl Prepared {
     fn verify(&self) -> Result<(), EngineError> {
         let everything = Selection::default();
         let selection = match &self.call {
+            Call::Restore { target, .. } if has_nothing_to_lose(target) => {
+                self.shared.sources().verify_while_read();
+                return Ok(());
+            }
             Call::Restore { selection, .. } => selection,
             Call::Recover { .. } | Call::Check { .. } => &everything,
             _ => return Ok(()),
@@ -212,6 +235,17 @@ impl Prepared {
     }
 }
 
+/// Whether a restore that ends half-way costs nothing: into a data directory that is empty, or not there.
+fn has_nothing_to_lose(target: &Target) -> bool {
+    let Target::DataDir { path, .. } = target else {
+        return false;
+    };
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 /// Ends this process and the programs that the engine started: they are in its group.
 fn end_with_all() -> ! {
     let _ = rustix::process::kill_process_group(rustix::process::getpgrp(), rustix::process::Signal::KILL);
@@ -253,6 +287,11 @@ fn orphaned(
     }
 }
 
+/// The scratch directory of a call's job.
+pub(super) fn scratch_of(call: &Call) -> PathBuf {
+    about(call).0.scratch
+}
+
 /// The job of a call, and the server that it works on.
 fn about(call: &Call) -> (JobSpec, Option<Server>) {
     let of_target = |target: &Target| match target {
@@ -268,7 +307,8 @@ fn about(call: &Call) -> (JobSpec, Option<Server>) {
             (job.clone(), of_target(target))
         }
         Call::Clean { job, server, .. } => (job.clone(), server.clone()),
-        Call::Remove { job, .. } => (job.clone(), None),
+        Call::Compare { job, server, .. } => (job.clone(), Some(server.clone())),
+        Call::Remove { job, .. } | Call::Serve { job, .. } => (job.clone(), None),
         _ => (
             JobSpec {
                 scratch: PathBuf::new(),
@@ -293,16 +333,33 @@ fn open_sink(
     )
 }
 
-fn open_source(
+fn open_backup(
     repository: &Repository,
     runtime: &tokio::runtime::Runtime,
-    spec: SourceSpec,
+    cluster: &str,
+    id: String,
 ) -> Result<OpenBackup, EngineError> {
-    let index = repository.read_index(&repository.backup(&spec.cluster, &spec.id)?)?;
-    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
+    let index = repository.read_index(&repository.backup(cluster, &id)?)?;
+    let base = repository.paths(cluster, &id)?.directory;
     let store = repository.object_store().clone();
     Ok(OpenBackup::new(
-        spec.id,
+        format!("backup {id}"),
+        BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index)),
+    ))
+}
+
+fn open_segment(
+    repository: &Repository,
+    runtime: &tokio::runtime::Runtime,
+    cluster: &str,
+    stream: &str,
+    name: &str,
+) -> Result<OpenBackup, EngineError> {
+    let index = repository.read_segment_index(cluster, stream, name)?;
+    let base = layout::segment(cluster, stream, name)?;
+    let store = repository.object_store().clone();
+    Ok(OpenBackup::new(
+        format!("segment {name} of log {stream}"),
         BackupSource::open(store, base, runtime.handle().clone(), Arc::new(index)),
     ))
 }

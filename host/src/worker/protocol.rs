@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use backstay_engine_api::job::{ArchiveStatus, Level, Segment};
 use backstay_engine_api::wire::{Answer, Call};
+use backstay_engine_api::{Position, Server};
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::SinkOptions;
@@ -19,11 +20,13 @@ pub struct Assignment {
     pub plugin: PluginFile,
     /// What to do.
     pub call: Call,
-    /// The repository's URL.
-    pub repository: String,
+    /// The repository's URL, where objects are written or read there.
+    pub repository: Option<String>,
     /// Where new objects go.
     pub sink: Option<SinkSpec>,
-    /// The backups that the call reads, in the call's order.
+    /// Where the segments of a log go that is archived.
+    pub pieces: Option<PiecesSpec>,
+    /// What the call reads, in the call's order.
     pub sources: Vec<SourceSpec>,
     /// How many threads the worker may keep busy.
     pub threads: usize,
@@ -51,13 +54,49 @@ pub struct SinkSpec {
     pub options: SinkOptions,
 }
 
-/// A backup to read from.
+/// Where the segments of an archived log go, each into a directory of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SourceSpec {
-    /// The cluster.
-    pub cluster: String,
-    /// The backup's id.
-    pub id: String,
+pub struct PiecesSpec {
+    /// The directory of these, which is there.
+    pub directory: PathBuf,
+    /// Compression, bundling, throttle.
+    pub options: SinkOptions,
+}
+
+/// A segment as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The name of its directory.
+    pub number: u64,
+    /// The index of its objects.
+    pub index: IndexSummary,
+}
+
+/// What is read from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceSpec {
+    /// A backup in the repository.
+    Backup {
+        /// The cluster.
+        cluster: String,
+        /// The backup's id.
+        id: String,
+    },
+    /// A segment of an archived log in the repository.
+    Segment {
+        /// The cluster.
+        cluster: String,
+        /// The log's id.
+        stream: String,
+        /// The segment's name.
+        name: String,
+    },
+    /// A directory of plain files that no Backstay wrote.
+    Directory {
+        /// The directory, absolute.
+        path: PathBuf,
+    },
 }
 
 /// From supervisor to worker.
@@ -124,10 +163,24 @@ pub enum Question {
         /// The server's id of it.
         session: String,
     },
+    /// A log that begins.
+    Begin {
+        /// Where.
+        from: Vec<Position>,
+        /// What is missing before it.
+        missing: Option<String>,
+    },
     /// A log segment to be published.
     Publish {
         /// What it covers.
         segment: Box<Segment>,
+        /// Where it is.
+        piece: Piece,
+    },
+    /// A private server that answers.
+    Serving {
+        /// How to reach it.
+        server: Box<Server>,
     },
 }
 

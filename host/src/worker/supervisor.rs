@@ -8,25 +8,30 @@ mod death;
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use backstay_engine_api::EngineError;
-use backstay_engine_api::job::Segment;
+use backstay_engine_api::job::{ArchiveStatus, Segment};
 use backstay_engine_api::wire::Answer;
+use backstay_engine_api::{EngineError, Position, Server};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::frame;
 use super::output::{self, Printed};
-use super::protocol::{Assignment, Order, Progress, Question, Report, WORKER_ARGUMENT};
+use super::process::scratch_of;
+use super::protocol::{Assignment, Order, Piece, Progress, Question, Report, WORKER_ARGUMENT};
 use crate::repository::index::IndexSummary;
 
-/// How long an engine is given to stop by itself when it is asked to.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long an engine is usually given to stop by itself when it is asked to.
+pub const GRACE: Duration = Duration::from_secs(10);
 /// How long a worker whose job is over may take to end.
 const PARTING: Duration = Duration::from_secs(5);
+
+/// How often the supervisor's owner is told that time passes.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What the supervisor's owner is told while a worker runs.
 pub trait Watcher: Send {
@@ -39,13 +44,44 @@ pub trait Watcher: Send {
         Ok(())
     }
 
+    /// A log begins, after what is missing if there was one before.
+    ///
+    /// # Errors
+    /// It could not be made; or this operation has no log.
+    fn begin(&mut self, from: Vec<Position>, missing: Option<String>) -> Result<(), EngineError> {
+        let _ = (from, missing);
+        Err(EngineError::unsupported("beginning a log in this operation"))
+    }
+
     /// A log segment is to be published.
     ///
     /// # Errors
     /// It could not be; or this operation has no log.
-    fn publish(&mut self, segment: Segment) -> Result<(), EngineError> {
-        let _ = segment;
+    fn publish(&mut self, segment: Segment, piece: Piece) -> Result<(), EngineError> {
+        let _ = (segment, piece);
         Err(EngineError::unsupported("publishing log segments in this operation"))
+    }
+
+    /// A private server answers.
+    ///
+    /// # Errors
+    /// This operation has none.
+    fn serving(&mut self, server: Server) -> Result<(), EngineError> {
+        let _ = server;
+        Err(EngineError::unsupported("serving in this operation"))
+    }
+
+    /// How an archive stands.
+    fn status(&mut self, status: ArchiveStatus) {
+        let _ = status;
+    }
+
+    /// About a second has passed.
+    ///
+    /// # Errors
+    /// The job can not go on: the engine is asked to stop.
+    fn tick(&mut self) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// How far the job is.
@@ -80,6 +116,8 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// When this fires: once for "stop", again for "stop now".
     pub interrupt: Interrupt,
+    /// How long the engine is given to stop by itself then.
+    pub grace: Duration,
 }
 
 /// Counts the operator's interrupts (Ctrl-C, SIGTERM).
@@ -91,7 +129,8 @@ pub type Interrupt = tokio::sync::watch::Receiver<u32>;
 /// The worker could not be started. Everything that comes after is in [`Ended`].
 pub async fn run(assignment: Assignment, limits: Limits, watcher: &mut dyn Watcher) -> Result<Ended, EngineError> {
     let engine = assignment.plugin.name.clone();
-    let (mut child, line) = spawn()?;
+    let came_to = death::consequence(&assignment.call);
+    let (mut child, line) = spawn(&scratch_of(&assignment.call))?;
     let stdout = tokio::spawn(output::drain(child.stdout.take().ok_or_else(lost_pipe)?));
     let stderr = tokio::spawn(output::drain(child.stderr.take().ok_or_else(lost_pipe)?));
     let (read_half, write_half) = line.into_split();
@@ -102,6 +141,7 @@ pub async fn run(assignment: Assignment, limits: Limits, watcher: &mut dyn Watch
 
     let mut session = Session {
         engine,
+        came_to,
         orders,
         reports,
         limits,
@@ -133,6 +173,8 @@ enum Told {
 
 struct Session<'a> {
     engine: String,
+    /// What it has come to if the worker dies.
+    came_to: &'static str,
     orders: mpsc::UnboundedSender<Order>,
     reports: mpsc::Receiver<Report>,
     limits: Limits,
@@ -152,6 +194,8 @@ impl Session<'_> {
             self.stop(&mut stop, &mut kill_at, EngineError::cancelled());
         }
         let mut interruptible = true;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 report = self.reports.recv() => match report {
@@ -177,6 +221,12 @@ impl Session<'_> {
                         }
                     }
                 },
+                _ = ticks.tick() => {
+                    let went = tokio::task::block_in_place(|| self.watcher.tick());
+                    if let (Err(reason), None) = (went, &stop) {
+                        self.stop(&mut stop, &mut kill_at, reason);
+                    }
+                }
                 () = sleep_until(deadline), if stop.is_none() => {
                     let after = self.limits.deadline.unwrap_or_default();
                     let late = EngineError::other(format!(
@@ -198,7 +248,7 @@ impl Session<'_> {
     fn stop(&self, stop: &mut Option<EngineError>, kill_at: &mut Option<Instant>, reason: EngineError) {
         let _ = self.orders.send(Order::Cancel);
         *stop = Some(reason);
-        *kill_at = Some(Instant::now() + GRACE);
+        *kill_at = Some(Instant::now() + self.limits.grace);
     }
 
     fn answer(&mut self, report: Report) {
@@ -210,7 +260,8 @@ impl Session<'_> {
             }
             Report::Log { level, text } => log(&self.engine, level, &text),
             Report::Progress(progress) => self.watcher.progress(&progress),
-            Report::Started | Report::Status(_) | Report::Done { .. } => {}
+            Report::Status(status) => tokio::task::block_in_place(|| self.watcher.status(status)),
+            Report::Started | Report::Done { .. } => {}
         }
     }
 
@@ -224,7 +275,9 @@ impl Session<'_> {
                 self.sessions.remove(&session);
                 self.watcher.guarded(&self.sessions)
             }
-            Question::Publish { segment } => self.watcher.publish(*segment),
+            Question::Begin { from, missing } => self.watcher.begin(from, missing),
+            Question::Publish { segment, piece } => self.watcher.publish(*segment, piece),
+            Question::Serving { server } => self.watcher.serving(*server),
         }
     }
 
@@ -243,7 +296,11 @@ impl Session<'_> {
         let (result, index, died) = match told {
             Told::Done { answer, index } => (answer.into_result().map_err(tidy), index, !status.success()),
             Told::Stopped(reason) => (Err(reason), None, !status.success()),
-            Told::Nothing => (Err(death::describe(&self.engine, status, stderr)), None, true),
+            Told::Nothing => (
+                Err(death::describe(&self.engine, self.came_to, status, stderr)),
+                None,
+                true,
+            ),
         };
         Ended {
             result,
@@ -274,13 +331,18 @@ fn tidy(error: EngineError) -> EngineError {
     }
 }
 
-/// Starts the worker: this program again, with a socket for its standard input.
-fn spawn() -> Result<(Child, tokio::net::UnixStream), EngineError> {
+/// Starts the worker: this program again, with a socket for its standard input. What it makes of temporary files, and what the programs
+/// make that it starts, goes with the job's scratch directory.
+fn spawn(scratch: &Path) -> Result<(Child, tokio::net::UnixStream), EngineError> {
     let failed = |error: std::io::Error| EngineError::other("can not start a worker process").because(&error);
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     ours.set_nonblocking(true).map_err(failed)?;
     let program = program().map_err(failed)?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    if scratch.is_dir() {
+        command.env("TMPDIR", scratch);
+    }
+    let child = command
         .arg(WORKER_ARGUMENT)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())

@@ -56,8 +56,8 @@ fn the_first_directory_wins() {
     "#);
     assert_eq!(discovery.engines().count(), 2);
     assert!(discovery.find("hello").unwrap().path.ends_with("a/libhello.so"));
-    assert_snapshot!(shown(&discovery.find("helo").unwrap_err(), root.path()), @r#"there is no engine `helo`; did you mean `hello`?; looked in DIR/missing, DIR/a, DIR/b, DIR/c; not usable: DIR/b/broken.so is no engine: it is no ELF file (a shared library)"#);
-    assert_snapshot!(shown(&discovery.find("xtrabackup").unwrap_err(), root.path()), @r#"there is no engine `xtrabackup`; there are `hello`, `hola`; looked in DIR/missing, DIR/a, DIR/b, DIR/c; not usable: DIR/b/broken.so is no engine: it is no ELF file (a shared library)"#);
+    assert_snapshot!(shown(&discovery.find("helo").unwrap_err(), root.path()), @r#"there is no engine `helo` in DIR/missing, DIR/a, DIR/b, DIR/c; did you mean `hello`?; not usable: DIR/b/broken.so is no engine: it is no ELF file (a shared library)"#);
+    assert_snapshot!(shown(&discovery.find("xtrabackup").unwrap_err(), root.path()), @r#"there is no engine `xtrabackup` in DIR/missing, DIR/a, DIR/b, DIR/c; there are `hello`, `hola`; not usable: DIR/b/broken.so is no engine: it is no ELF file (a shared library)"#);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn missing_directories_are_an_error_when_all_are_missing() {
     fs::create_dir(&missing[1]).unwrap();
     let discovery = SearchPath::only(&missing).discover().unwrap();
     assert!(discovery.found.is_empty());
-    assert_snapshot!(shown(&discovery.find("hello").unwrap_err(), root.path()), @r#"there is no engine `hello`; there is none at all; looked in DIR/a, DIR/b"#);
+    assert_snapshot!(shown(&discovery.find("hello").unwrap_err(), root.path()), @r#"there is no engine `hello` in DIR/a, DIR/b; there is none at all"#);
 }
 
 #[test]

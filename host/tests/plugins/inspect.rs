@@ -95,7 +95,7 @@ fn what_is_no_plug_in_is_refused_with_its_reason() {
     [refused] DIR/major.so was built against contract 2.0.0; this host runs engines of contract 1.0.0; get a build of the engine for it
     DIR/contract.so has a broken manifest: its contract is "x.0.0"; expected a version
     DIR/json.so has a broken manifest: expected `:` at line 1 column 12
-    DIR/key.so has a broken manifest: missing field `contract` at line 1 column 465
+    DIR/key.so has a broken manifest: missing field `contract` at line 1 column 528
     DIR/name.so has a broken manifest: its name is "../.."; expected a-z, 0-9 and `-`, starting with a letter
     DIR/schema.so has a broken manifest: its options' schema is no JSON Schema: "imteger" is not valid under any of the schemas listed in the 'anyOf' keyword
     "#);

@@ -3,14 +3,12 @@
 use std::error::Error;
 use std::fs;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
+use backstay_bed::{BOTH, Flavour, TestServer};
+
+use super::usage::measured;
 use super::{RUNS, median, table, time, verdict};
 use crate::backstay::Backstay;
-use crate::servers::{BOTH, Kind, TestServer};
 
 /// sysbench's tables: so many, of so many rows. Some 190 bytes of text a row.
 const TABLES: u32 = 4;
@@ -27,8 +25,8 @@ const MEMORY_BAR: f64 = 256.0;
 /// A program fails.
 pub fn run() -> Result<String, Box<dyn Error>> {
     let mut rows = Vec::new();
-    for kind in BOTH {
-        rows.push(measure(kind)?);
+    for flavour in BOTH {
+        rows.push(measure(flavour)?);
     }
     Ok(table(
         &[
@@ -43,8 +41,8 @@ pub fn run() -> Result<String, Box<dyn Error>> {
     ))
 }
 
-fn measure(kind: Kind) -> Result<Vec<String>, Box<dyn Error>> {
-    let server = TestServer::start_with(kind, &["--innodb-buffer-pool-size=1G"]);
+fn measure(flavour: Flavour) -> Result<Vec<String>, Box<dyn Error>> {
+    let server = TestServer::start_with(flavour, &["--innodb-buffer-pool-size=1G"]);
     prepare(&server)?;
     let backstay = Backstay::new(&server.dir().join("backstay"), &[], &server.section("main"));
     let (mut peer, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -52,7 +50,7 @@ fn measure(kind: Kind) -> Result<Vec<String>, Box<dyn Error>> {
     for run in 0..=RUNS {
         let file = server.dir().join("dump.zst");
         let (theirs, ()) = time(|| pipe(&server, &file))?;
-        let (taken, peak) = time(|| backup(&backstay))?;
+        let (taken, peak) = time(|| backup(&server, &backstay))?;
         if run > 0 {
             peer.push(theirs.as_secs_f64());
             ours.push(taken.as_secs_f64());
@@ -65,7 +63,7 @@ fn measure(kind: Kind) -> Result<Vec<String>, Box<dyn Error>> {
     let middle = |values: &[f64]| median(values).unwrap_or(f64::NAN);
     let mark = if memory <= MEMORY_BAR { "<=" } else { "MISSED:" };
     Ok(vec![
-        format!("{} ({TABLES} x {ROWS} rows)", kind.name()),
+        format!("{} ({TABLES} x {ROWS} rows)", flavour.as_str()),
         format!("{:.2} s", middle(&peer)),
         format!("{:.2} s", middle(&ours)),
         verdict(middle(&ratios), TIME_BAR),
@@ -77,7 +75,7 @@ fn measure(kind: Kind) -> Result<Vec<String>, Box<dyn Error>> {
 fn prepare(server: &TestServer) -> Result<(), Box<dyn Error>> {
     use mysql::prelude::Queryable;
     server.conn().query_drop("CREATE DATABASE sbtest")?;
-    if server.kind == Kind::MySql {
+    if server.flavour == Flavour::MySql {
         // sysbench's client does not know MySQL's newer ways to log in, except over the socket without a password.
         server.conn().query_drop("SET GLOBAL local_infile = 1")?;
     }
@@ -125,35 +123,7 @@ fn pipe(server: &TestServer, file: &std::path::Path) -> Result<(), Box<dyn Error
 }
 
 /// A backup, and its worker's peak memory in MiB.
-fn backup(backstay: &Backstay) -> Result<f64, Box<dyn Error>> {
-    let child = backstay.start(&["backup", "--engine", "mysqldump"]);
-    let supervisor = child.id();
-    let done = Arc::new(AtomicBool::new(false));
-    let watcher = {
-        let done = Arc::clone(&done);
-        thread::spawn(move || {
-            let mut peak = 0.0_f64;
-            while !done.load(Ordering::Relaxed) {
-                peak = peak.max(workers_peak(supervisor).unwrap_or(0.0));
-                thread::sleep(Duration::from_millis(50));
-            }
-            peak
-        })
-    };
-    let output = child.wait_with_output()?;
-    done.store(true, Ordering::Relaxed);
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
-    watcher.join().map_err(|_| "the watcher panicked".into())
-}
-
-/// The peak resident memory so far of a supervisor's worker, in MiB (VmHWM of proc(5)).
-fn workers_peak(supervisor: u32) -> Option<f64> {
-    let children = fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
-    let worker = children.split_whitespace().next()?;
-    let status = fs::read_to_string(format!("/proc/{worker}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes / 1024.0)
+fn backup(server: &TestServer, backstay: &Backstay) -> Result<f64, Box<dyn Error>> {
+    let start = || Ok(backstay.start(&["backup", "--engine", "mysqldump"]));
+    Ok(measured(server.server.pid(), start)?.peak)
 }

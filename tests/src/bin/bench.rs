@@ -3,15 +3,19 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use backstay_tests::bench::{abi, mysqldump, plugins};
+use backstay_tests::bench::{abi, logical, mysqldump, physical, pipeline, plugins, recovery};
 
 type Suite = (&'static str, fn() -> Result<String, Box<dyn Error>>);
 
 /// The suites, by name.
 const SUITES: &[Suite] = &[
     ("mysqldump", mysqldump::run),
+    ("logical", logical::run),
+    ("physical", physical::run),
     ("plugins", plugins::run),
     ("abi", abi::run),
+    ("pipeline", pipeline::run),
+    ("recovery", recovery::run),
 ];
 
 fn main() -> ExitCode {
@@ -24,7 +28,8 @@ fn main() -> ExitCode {
         eprintln!("there is no suite `{unknown}`; there are {}", known.join(", "));
         return ExitCode::from(2);
     }
-    if cfg!(debug_assertions) {
+    // Scaled down, it is tried and not measured.
+    if cfg!(debug_assertions) && std::env::var_os("BACKSTAY_BENCH_SCALE").is_none() {
         eprintln!("this is a debug build, whose figures say nothing: start it with `cargo xtask bench`");
         return ExitCode::from(2);
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
 
 /// Brings the package lists up to date, once in a process. That this fails is an error only if the installation then
 /// fails too: one broken source in the list of many is not our business.
-fn update() -> Result<Option<&'static Error>> {
+pub(crate) fn update() -> Result<Option<&'static Error>> {
     static OUTCOME: OnceLock<Option<Error>> = OnceLock::new();
     let mut command = Command::new("apt-get");
     command.args(["update", "-o", "DPkg::Lock::Timeout=300"]);

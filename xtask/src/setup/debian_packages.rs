@@ -44,11 +44,33 @@ pub(crate) const ZSTD: DebianPackages = DebianPackages {
     programs: &["zstd"],
 };
 
+pub(crate) const FILE_SYSTEMS: DebianPackages = DebianPackages {
+    name: "Btrfs and XFS",
+    why: "are what snapshots and reflinks are tested on, in files that are mounted as disks",
+    packages: &["btrfs-progs", "xfsprogs"],
+    programs: &["btrfs", "mkfs.btrfs", "mkfs.xfs"],
+};
+
+/// Kernels of small virtual machines have no device mapper: user-mode Linux is a second kernel, and an ordinary process.
+pub(crate) const LVM: DebianPackages = DebianPackages {
+    name: "LVM and user-mode Linux",
+    why: "are what snapshots of logical volumes are tested with",
+    packages: &["lvm2", "user-mode-linux", "kmod"],
+    programs: &["lvcreate", "linux.uml", "insmod"],
+};
+
 pub(crate) const SYSBENCH: DebianPackages = DebianPackages {
     name: "sysbench",
     why: "makes the data and the load of the benchmarks",
     packages: &["sysbench"],
     programs: &["sysbench"],
+};
+
+pub(crate) const MYDUMPER: DebianPackages = DebianPackages {
+    name: "mydumper",
+    why: "is what dumps and loads are measured against, on MariaDB: Debian's can not read MySQL 9's position",
+    packages: &["mydumper"],
+    programs: &["mydumper", "myloader"],
 };
 
 impl Piece for DebianPackages {

@@ -84,6 +84,7 @@ fn of_our_own() -> Option<Server> {
         version,
         programs,
         arguments,
+        plugins: None,
     })
 }
 
@@ -106,6 +107,7 @@ fn of_the_system() -> Option<Server> {
         mysqld,
         programs,
         arguments: Vec::new(),
+        plugins: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::mysql;
+use super::{mariadb_plugins, mysql};
 use crate::error::{Context, Result};
 use crate::process::{find, version_line};
 use crate::workspace;
@@ -33,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) programs: PathBuf,
     /// What has to be on its command line, after `--no-defaults` and before all else, so that it finds its own files.
     pub(crate) arguments: Vec<String>,
+    /// The folder of plug-ins that it need not find by itself, for tests of these.
+    pub(crate) plugins: Option<PathBuf>,
 }
 
 /// Looks which servers there are and writes the file, if it says anything else.
@@ -72,6 +74,7 @@ fn mariadb() -> Option<Server> {
         version,
         programs,
         arguments: Vec::new(),
+        plugins: mariadb_plugins::folder(),
     })
 }
 

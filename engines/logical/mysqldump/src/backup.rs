@@ -9,17 +9,16 @@
 //!    was blocked to the end.
 
 mod dump;
-mod mysql_schema;
 mod objects;
-mod privileges;
 
 use backstay_engine_api::{Attributes, BackupJob, EngineError, ErrorKind, Notice, Outcome, Storage, Usable};
+use backstay_mysql::binlog::LIMITED;
+use backstay_mysql::facts::left_out;
 use backstay_mysql::programs::{self, Tool};
-use backstay_mysql::{ConsistentPoint, LockOptions, Session, facts};
+use backstay_mysql::{ConsistentPoint, LockOptions, Session, accounts, facts, privileges};
 use serde_json::json;
 use std::io::Write as _;
 
-use crate::accounts;
 use crate::expected::Expected;
 use crate::inventory::{self, Inventory};
 use crate::options::Options;
@@ -50,6 +49,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     job.doing("waiting for the global read lock");
     let locks = LockOptions {
         lock_wait: options.lock_wait(),
+        tables: None,
     };
     let (mut point, (schemas, dump)) = ConsistentPoint::take(job, job.server(), locks, |locking| {
         let mut schemas = inventory::schemas(locking)?;
@@ -70,12 +70,13 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     job.expect(Some(inventory.bytes), Some(inventory.objects()));
     let mut notices = point.notices().to_vec();
     notices.extend(inventory::losses(&mut session, &schemas)?);
-    notices.extend(mysql_schema::left_out(&mut session)?);
+    notices.extend(left_out(&mut session)?);
     if options.accounts {
-        let read = accounts::read(&mut session)?;
-        whole_object(job, "accounts.sql", ACCOUNTS, &read.accounts)?;
-        whole_object(job, "server-objects.sql", SERVER_OBJECTS, &read.server_objects)?;
-        notices.extend(read.notices);
+        let script = accounts::read(&mut session)?.to_script()?;
+        whole_object(job, "accounts.sql", ACCOUNTS, &script)?;
+        let (script, lost) = accounts::read_server_objects(&mut session)?;
+        whole_object(job, "server-objects.sql", SERVER_OBJECTS, &script)?;
+        notices.extend(lost);
     }
     if schemas.is_empty() {
         notices.push(Notice::new("no-schemas", "the server has no schemas to dump"));
@@ -95,12 +96,14 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         "lock_seconds": lock_held.as_secs_f64(),
         "schemas": schemas,
         "accounts": options.accounts,
+        LIMITED: options.is_limited(),
     });
     Ok(Outcome::Usable(Usable {
         server,
         positions,
         from: Vec::new(),
         notices,
+        log: None,
         state,
     }))
 }

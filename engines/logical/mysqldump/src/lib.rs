@@ -6,12 +6,12 @@
 //! compress. Put together again in their order the objects are the tool's dump, byte for byte: without Backstay,
 //! `cat` and a client restore it.
 //!
-//! - `backup`: a consistent point, the tool, the split; what the tool does not dump (`accounts`) or loses
+//! - `backup`: a consistent point, the tool, the split; what the tool does not dump (accounts) or loses
 //!   (`inventory`).
 //! - `restore`: everything, or single tables, into a server.
+//! - Increments are pieces of the binary log, which the library that engines share takes.
 //! - `program`: how the tools are run.
 
-mod accounts;
 mod backup;
 mod expected;
 mod inventory;
@@ -22,9 +22,10 @@ mod section;
 mod split;
 
 use backstay_engine_api::{
-    BackupJob, CleanJob, Engine, EngineError, EngineKind, Manifest, Operation, Outcome, ProbeJob, RestoreJob, Restored,
-    ServerFacts, TargetKind, export_engine,
+    BackupJob, BackupRecord, CleanJob, Engine, EngineError, EngineKind, Manifest, Operation, Outcome, ProbeJob,
+    RestoreJob, Restored, ServerFacts, TargetKind, export_engine,
 };
+use backstay_mysql::binlog::incremental_backup;
 use backstay_mysql::{Session, end_sessions, facts};
 
 /// The engine's name.
@@ -42,12 +43,14 @@ impl Engine for MysqlDump {
         .operations(&[
             Operation::Probe,
             Operation::FullBackup,
+            Operation::IncrementalBackup,
             Operation::Restore,
             Operation::Clean,
         ])
         .restores_to(&[TargetKind::Server])
         .selects_tables()
         .renames_schema()
+        .increments_from_positions()
         .options_schema(include_str!("options.schema.json"));
 
     fn probe(&self, job: &ProbeJob) -> Result<ServerFacts, EngineError> {
@@ -56,6 +59,10 @@ impl Engine for MysqlDump {
 
     fn full_backup(&self, job: &BackupJob) -> Result<Outcome, EngineError> {
         backup::full(job)
+    }
+
+    fn incremental_backup(&self, job: &BackupJob, parent: &BackupRecord) -> Result<Outcome, EngineError> {
+        incremental_backup(job, parent)
     }
 
     fn restore(&self, job: &RestoreJob) -> Result<Restored, EngineError> {

@@ -44,6 +44,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether a backup with these does not have all of the server: increments, which have, can not stand on it.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.include_schemas.is_empty() || !self.exclude_schemas.is_empty()
+    }
+
     /// How long to wait for locks.
     pub(crate) fn lock_wait(&self) -> Duration {
         Duration::from_secs(self.lock_wait)

@@ -1,37 +1,18 @@
-//! Running the dump tools and the clients: credentials by descriptor, nothing inherited that changes them, and no process that
-//! outlives us.
+//! Running the dump tools and the clients, and what they say on stderr.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::io::Read;
+use std::process::{ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use backstay_engine_api::job::JobContext;
 use backstay_engine_api::{EngineError, ErrorKind};
-use backstay_mysql::programs::{client_option_file, find_by_name};
+use backstay_mysql::programs::{Child, OptionFile, client_option_file};
 use backstay_mysql::{Program, Session};
-use command_fds::{CommandFdExt, FdMapping};
-use rustix::fs::{MemfdFlags, Mode};
 
-/// The descriptor that the option file has in the child. Any that is not 0, 1 or 2.
-const OPTION_FILE_FD: i32 = 3;
 /// How much of a program's stderr is kept, in bytes. What comes after the first lines is their consequence.
 const STDERR_KEPT: usize = 16 * 1024;
 /// How many lines of it an error shows.
 const STDERR_SHOWN: usize = 5;
-
-/// What the environment could tell a client program besides the option file.
-const ENVIRONMENT: [&str; 6] = [
-    "MYSQL_PWD",
-    "MYSQL_HOST",
-    "MYSQL_TCP_PORT",
-    "MYSQL_UNIX_PORT",
-    "MYSQL_GROUP_SUFFIX",
-    "MYSQL_HOME",
-];
 
 /// Lines on stderr that take nothing away from a success, by what they contain, and why.
 const HARMLESS: [&str; 4] = [
@@ -45,20 +26,12 @@ const HARMLESS: [&str; 4] = [
     "unknown option '--loose-init-command",
 ];
 
-/// How often a wait looks whether the job is cancelled.
-const LOOK: Duration = Duration::from_millis(200);
-/// How often it looks whether the program has ended; a dump takes longer.
-const LOOK_FOR_END: Duration = Duration::from_millis(5);
-
 /// A program that runs. It is killed when dropped, and when the job is cancelled.
 #[derive(Debug)]
 pub(crate) struct Running {
     name: String,
-    child: Arc<Mutex<Child>>,
+    child: Child,
     stderr: Option<JoinHandle<String>>,
-    /// Dropped with the rest: the watcher goes then.
-    _watched: mpsc::Sender<()>,
-    job: JobContext,
 }
 
 /// How a program ended.
@@ -71,10 +44,7 @@ pub(crate) struct Ended {
 }
 
 impl Running {
-    /// Starts a program that logs in as `session` did. `args` hold no secret.
-    ///
-    /// Where util-linux's `setpriv` is installed (on Debian it always is), the kernel kills the program should this process,
-    /// or the thread that calls this, end without having waited for it. Elsewhere a dump ends when it next writes.
+    /// Starts a program that logs in as `session` did; see [`Child::start`]. `args` hold no secret.
     ///
     /// # Errors
     /// [`ErrorKind::Program`] if it can not be started.
@@ -86,121 +56,42 @@ impl Running {
         stdin: Stdio,
         stdout: Stdio,
     ) -> Result<Self, EngineError> {
-        let name = program
-            .path
-            .file_name()
-            .unwrap_or(program.path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            EngineError::new(
-                ErrorKind::Program,
-                format!("{} can not be started", program.path.display()),
-            )
-            .because(error)
-        };
-        let options = option_file(&client_option_file(session, program.flavour)).map_err(|error| failed(&error))?;
-        let mut command = match find_by_name(&["setpriv"], &[]) {
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(&program.path);
-                command
-            }
-            None => Command::new(&program.path),
-        };
-        // Not --defaults-extra-file: what stands in the files of whoever runs us is not about this server. MySQL's clients
-        // read a login file besides, wherever this variable says.
-        command
-            .arg(format!("--defaults-file=/dev/fd/{OPTION_FILE_FD}"))
-            .args(args);
-        for variable in ENVIRONMENT {
-            command.env_remove(variable);
-        }
-        command.env("MYSQL_TEST_LOGIN_FILE", "/dev/null/none");
-        command
-            .fd_mappings(vec![FdMapping {
-                parent_fd: options,
-                child_fd: OPTION_FILE_FD,
-            }])
-            .map_err(|error| failed(&error))?;
-        let mut child = command
-            .stdin(stdin)
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| failed(&error))?;
+        let name = program.path.file_name().unwrap_or(program.path.as_os_str());
+        let options = client_option_file(session, program.flavour);
+        let mut child = Child::start(job, &program.path, OptionFile::Text(&options), args, stdin, stdout)?;
         let stderr = child
-            .stderr
-            .take()
+            .stderr()
             .map(|pipe| std::thread::spawn(move || keep_beginning(pipe)));
-        let child = Arc::new(Mutex::new(child));
-        let (watched, watch) = mpsc::channel();
-        let (watched_child, watched_job) = (Arc::clone(&child), job.clone());
-        // A thread of its own, for a write to a program that waits for a lock blocks as long as the program does.
-        std::thread::spawn(move || {
-            while watch.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                if watched_job.cancelled() {
-                    // It may have ended by itself.
-                    let _ = lock(&watched_child).kill();
-                    return;
-                }
-            }
-        });
         Ok(Self {
-            name,
+            name: name.to_string_lossy().into_owned(),
             child,
             stderr,
-            _watched: watched,
-            job: job.clone(),
         })
     }
 
     /// The program's stdout, once.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
-        lock(&self.child).stdout.take()
+        self.child.stdout()
     }
 
     /// The program's stdin, once.
     pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
-        lock(&self.child).stdin.take()
+        self.child.stdin()
     }
 
     /// Waits for it to end.
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`], or the system can not say how it ended.
-    pub(crate) fn wait(mut self) -> Result<Ended, EngineError> {
-        let status = loop {
-            if let Some(status) = lock(&self.child).try_wait()? {
-                break status;
-            }
-            std::thread::sleep(LOOK_FOR_END);
-        };
-        self.job.check_cancelled()?;
-        let text = self
-            .stderr
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
+    pub(crate) fn wait(self) -> Result<Ended, EngineError> {
+        let status = self.child.wait()?;
+        let stderr = self.stderr.and_then(|thread| thread.join().ok());
         Ok(Ended {
-            name: self.name.clone(),
+            name: self.name,
             status,
-            complaints: complaints(&text),
+            complaints: complaints(&stderr.unwrap_or_default()),
         })
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both do nothing if it has been waited for.
-        let mut child = lock(&self.child);
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
-    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ended {
@@ -219,17 +110,19 @@ impl Ended {
         } else {
             format!("{} {what}: {}", self.name, self.status)
         };
-        let privilege = self.complaints.iter().any(|line| {
-            line.contains("Access denied")
-                || line.contains("insufficient privileges")
-                || line.contains("command denied")
-        });
-        let kind = if privilege {
-            ErrorKind::Privilege
-        } else {
-            ErrorKind::Program
+        let said = |words: &[&str]| {
+            self.complaints
+                .iter()
+                .any(|line| words.iter().any(|word| line.contains(word)))
         };
-        let mut error = EngineError::new(kind, message);
+        let mut error = if said(&["Access denied", "insufficient privileges", "command denied"]) {
+            EngineError::new(ErrorKind::Privilege, message)
+        } else if said(&["Lost connection", "has gone away", "Can't connect"]) {
+            EngineError::new(ErrorKind::Connection, message)
+                .advise("look into the server's error log: did it restart, or was the session killed?")
+        } else {
+            EngineError::new(ErrorKind::Program, message)
+        };
         error.causes = self.complaints.iter().take(STDERR_SHOWN).cloned().collect();
         error
     }
@@ -257,18 +150,10 @@ fn keep_beginning(mut pipe: impl Read) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// The option file's text as a file that is in memory only. A pipe would not do: MySQL's client reads it twice.
-fn option_file(text: &str) -> std::io::Result<OwnedFd> {
-    let fd = rustix::fs::memfd_create("backstay-option-file", MemfdFlags::CLOEXEC)?;
-    // The clients ignore an option file that everybody may write, which a new one is.
-    rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)?;
-    let mut file = File::from(fd);
-    file.write_all(text.as_bytes())?;
-    Ok(file.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     #[test]
@@ -281,6 +166,34 @@ mod tests {
             complaints(&stderr),
             ["mysqldump: Got error: 1356: View 'a.v' references invalid table(s)"]
         );
+    }
+
+    #[test]
+    fn what_a_program_says_tells_the_kind_of_error() {
+        for (said, kind) in [
+            (
+                "mysqldump: Got error: 1044: Access denied for user 'u'@'h'",
+                ErrorKind::Privilege,
+            ),
+            (
+                "mysqldump: Error 2013: Lost connection to MySQL server during query when dumping table `big` at row: 9",
+                ErrorKind::Connection,
+            ),
+            (
+                "mysqldump: Couldn't execute 'SHOW …': Server has gone away (2006)",
+                ErrorKind::Connection,
+            ),
+            ("mysqldump: Got errno 28 on write", ErrorKind::Program),
+        ] {
+            let ended = Ended {
+                name: "mysqldump".to_owned(),
+                status: ExitStatus::from_raw(3 << 8),
+                complaints: vec![said.to_owned()],
+            };
+            let error = ended.error("failed while it dumped table d.big");
+            assert_eq!(error.kind, kind, "{error}");
+            assert_eq!(error.advice.is_some(), kind == ErrorKind::Connection, "{error}");
+        }
     }
 
     #[test]

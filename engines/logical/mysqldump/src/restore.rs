@@ -5,19 +5,18 @@
 //! all that has gone well is anything dropped. Sections are fed to the client in the dump's order (see [`feed`]).
 
 mod feed;
-mod gtid;
+mod in_the_way;
 mod plan;
-mod target;
 mod triggers;
 
 use std::io::Read as _;
 
 use backstay_engine_api::job::{ChainLink, Target};
 use backstay_engine_api::{BackupKind, EngineError, ErrorKind, Notice, ObjectInfo, RestoreJob, Restored};
+use backstay_mysql::accounts::{Accounts, Restorer, restore_server_objects};
 use backstay_mysql::programs::{self, Tool};
-use backstay_mysql::{Flavour, Program, Session, quote_identifier};
+use backstay_mysql::{Program, Session, gtid_state, quote_identifier, target};
 
-use crate::accounts::{Restorer, restore_server_objects};
 use crate::backup::{ACCOUNTS, SERVER_OBJECTS};
 use crate::options::{Gtid, Options};
 use crate::section::{Kind, Section};
@@ -98,7 +97,7 @@ impl Restore<'_> {
         target::check_names(&mut self.session, self.link.record())?;
         let set_gtid = self.options.gtid == Gtid::Set;
         if set_gtid {
-            gtid::check(&mut self.session, self.link.record(), &schemas)?;
+            gtid_state::check(&mut self.session, self.link.record(), &schemas)?;
         }
         self.job.expect(Some(plan.bytes()), Some(plan.parts.len() as u64));
 
@@ -106,7 +105,7 @@ impl Restore<'_> {
         if self.options.accounts {
             self.job.doing("restoring accounts");
             if let Some(text) = self.text_of(plan.other(ACCOUNTS))? {
-                restorer = Restorer::create(&mut self.session, &text)?;
+                restorer = Restorer::create(&mut self.session, &Accounts::from_script(&text)?)?;
             }
             if let Some(text) = self.text_of(plan.other(SERVER_OBJECTS))? {
                 restorer
@@ -138,10 +137,10 @@ impl Restore<'_> {
         drop((dropper, guard));
         let mut notices = restorer.finish();
         let positions = if set_gtid {
-            gtid::set(&mut self.session, self.link.record())?
+            gtid_state::set(&mut self.session, self.link.record())?
         } else {
-            notices.extend(gtid::unset_notice(self.link.record()));
-            gtid::replayable(self.link.record())
+            notices.extend(gtid_state::unset_notice(self.link.record()));
+            gtid_state::replayable(self.link.record())
         };
         Ok(Restored { positions, notices })
     }
@@ -149,7 +148,7 @@ impl Restore<'_> {
     fn selected(&mut self, plan: &Plan) -> Result<Restored, EngineError> {
         let selection = self.job.selection();
         let chosen = plan.select(selection)?;
-        target::refuse_in_the_way(&mut self.session, &chosen, selection, self.job.overwrite())?;
+        in_the_way::refuse_in_the_way(&mut self.session, &chosen, selection, self.job.overwrite())?;
         let parts: Vec<&plan::Part> = chosen.iter().map(|(_, part)| *part).collect();
         self.job
             .expect(Some(parts.iter().map(|part| part.size).sum()), Some(parts.len() as u64));
@@ -229,9 +228,4 @@ fn unknown(object: &ObjectInfo) -> EngineError {
         object.name
     ))
     .advise("restore with the version of the engine that made the backup, or a later one")
-}
-
-/// The family that a flavour's name is of.
-fn is_mariadb(flavour: &str) -> bool {
-    flavour == Flavour::MariaDb.as_str()
 }

@@ -14,7 +14,17 @@ const SHOWN: usize = 100;
 /// An error that says who is in the way of session `waiting`, which runs `sql`.
 pub(super) fn in_the_way(watcher: &mut Session, waiting: u64, sql: &str, lock_wait: Duration) -> EngineError {
     let message = format!("`{sql}` did not get its lock within {:.0} s", lock_wait.as_secs_f64());
-    named(watcher, Some(waiting), EngineError::new(ErrorKind::Busy, message))
+    let locks = if sql.starts_with("LOCK TABLES") {
+        TABLE_LOCKS
+    } else {
+        GLOBAL_LOCKS
+    };
+    named(
+        watcher,
+        Some(waiting),
+        locks,
+        EngineError::new(ErrorKind::Busy, message),
+    )
 }
 
 /// An error that names the queries for which the lock was not even tried.
@@ -22,10 +32,10 @@ pub(super) fn long_queries(watcher: &mut Session, lock_wait: Duration) -> Engine
     let seconds = lock_wait.as_secs_f64();
     let message =
         format!("long queries, for which a global read lock would have to wait, did not end within {seconds:.0} s");
-    named(watcher, None, EngineError::new(ErrorKind::Busy, message))
+    named(watcher, None, GLOBAL_LOCKS, EngineError::new(ErrorKind::Busy, message))
 }
 
-fn named(watcher: &mut Session, waiting: Option<u64>, mut error: EngineError) -> EngineError {
+fn named(watcher: &mut Session, waiting: Option<u64>, locks: &str, mut error: EngineError) -> EngineError {
     let rows = match watcher.query_named("SHOW FULL PROCESSLIST") {
         Ok(rows) => rows,
         Err(problem) => return error.detail(format!("who is in the way is not known: {problem}")),
@@ -36,7 +46,7 @@ fn named(watcher: &mut Session, waiting: Option<u64>, mut error: EngineError) ->
         .filter(|row| !own.contains(&Some(number(row, "Id"))))
         .collect();
     let mut suspects: Vec<&NamedRow> = others.iter().copied().filter(|row| runs(row)).collect();
-    let holders = lock_holders(watcher);
+    let holders = lock_holders(watcher, locks);
     suspects.extend(
         others
             .iter()
@@ -85,17 +95,24 @@ fn runs(row: &NamedRow) -> bool {
     !idle.contains(&command) && !waits.iter().any(|text| state.contains(text))
 }
 
-/// Sessions that hold what a global read lock needs, though they may be idle (LOCK TABLES … WRITE): MySQL's
+/// What a global read lock waits for, in performance_schema.metadata_locks.
+const GLOBAL_LOCKS: &str = "m.OBJECT_TYPE IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND \
+                            m.LOCK_TYPE IN ('INTENTION_EXCLUSIVE', 'EXCLUSIVE')";
+/// What LOCK TABLES … READ waits for: whoever wrote to a table in a transaction that is open, or alters it.
+const TABLE_LOCKS: &str = "m.OBJECT_TYPE = 'TABLE' AND m.LOCK_TYPE IN ('SHARED_WRITE', 'SHARED_WRITE_LOW_PRIO', \
+                           'SHARED_NO_READ_WRITE', 'EXCLUSIVE') AND m.OBJECT_SCHEMA NOT IN ('mysql', 'performance_schema')";
+
+/// Sessions that hold such locks, though they may be idle (LOCK TABLES … WRITE, an open transaction): MySQL's
 /// performance_schema knows them. Where it does not answer, there are just fewer names.
-fn lock_holders(watcher: &mut Session) -> Vec<u64> {
-    const HOLDERS: &str = "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.metadata_locks m JOIN \
-        performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID WHERE m.LOCK_STATUS = 'GRANTED' AND \
-        m.OBJECT_TYPE IN ('GLOBAL', 'COMMIT', 'BACKUP LOCK') AND m.LOCK_TYPE IN ('INTENTION_EXCLUSIVE', 'EXCLUSIVE') AND \
-        t.PROCESSLIST_ID IS NOT NULL";
+fn lock_holders(watcher: &mut Session, locks: &str) -> Vec<u64> {
     if watcher.flavour().is_mariadb() {
         return Vec::new();
     }
-    watcher.query(HOLDERS).unwrap_or_default()
+    let holders = format!(
+        "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.metadata_locks m JOIN performance_schema.threads t ON \
+         t.THREAD_ID = m.OWNER_THREAD_ID WHERE m.LOCK_STATUS = 'GRANTED' AND {locks} AND t.PROCESSLIST_ID IS NOT NULL"
+    );
+    watcher.query(holders).unwrap_or_default()
 }
 
 fn number(row: &NamedRow, column: &str) -> u64 {

@@ -5,6 +5,8 @@ use std::time::Instant;
 use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
 use super::Guarded;
+use super::tables::{TableName, hold};
+use super::unguarded::Definitions;
 use super::wait::Watch;
 use crate::session::Session;
 
@@ -13,6 +15,8 @@ use crate::session::Session;
 pub(super) struct DdlLock {
     holder: Option<Guarded>,
     unlock: &'static str,
+    /// What it does not block, as it was.
+    unguarded: Option<Definitions>,
 }
 
 /// What came of taking it.
@@ -53,6 +57,7 @@ pub(super) fn lock(
         Some(DdlLock {
             holder: Some(second),
             unlock: "BACKUP STAGE END",
+            unguarded: None,
         })
     } else {
         watch.lock(&mut global.session, "LOCK INSTANCE FOR BACKUP", |_| Ok(()))?;
@@ -64,9 +69,33 @@ pub(super) fn lock(
         None if can => Some(DdlLock {
             holder: Some(global),
             unlock: "UNLOCK INSTANCE",
+            unguarded: None,
         }),
         held => held,
     };
+    Ok(Taken { held, let_go_at })
+}
+
+/// Keeps tables as they are by their metadata locks, then lets the lock of `locking` go.
+pub(super) fn hold_tables(
+    watch: &mut Watch<'_>,
+    mut locking: Guarded,
+    tables: &[TableName],
+) -> Result<Taken, EngineError> {
+    let mut holder = Guarded::open(watch.job, locking.session.another()?)?;
+    holder.session.run("START TRANSACTION")?;
+    for statement in hold(tables) {
+        watch.job.check_cancelled()?;
+        holder.session.run(statement)?;
+    }
+    let unguarded = Some(Definitions::read(watch.watcher)?);
+    locking.session.run("UNLOCK TABLES")?;
+    let let_go_at = Instant::now();
+    let held = Some(DdlLock {
+        holder: Some(holder),
+        unlock: "ROLLBACK",
+        unguarded,
+    });
     Ok(Taken { held, let_go_at })
 }
 
@@ -75,7 +104,7 @@ pub(super) fn lock(
 /// BLOCK_COMMIT is left out: it would go on blocking what the global read lock blocked.
 const STAGES: [&str; 3] = ["BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"];
 
-fn can_block(session: &Session) -> bool {
+pub(super) fn can_block(session: &Session) -> bool {
     let version = session.version();
     if session.flavour().is_mariadb() {
         version.at_least(10, 4, 1)
@@ -107,7 +136,12 @@ impl DdlLock {
             let mut lost = EngineError::new(ErrorKind::Connection, message);
             lost.causes = error.causes;
             lost.advise("take the backup again; look into the server's error log for why the session ended")
-        })
+        })?;
+        match &self.unguarded {
+            // In a session of its own: MySQL shows the holder what was there when its transaction began.
+            Some(before) => before.compare(&Definitions::read(&mut holder.session.another()?)?),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn release(mut self) -> Result<(), EngineError> {

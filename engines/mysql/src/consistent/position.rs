@@ -9,7 +9,7 @@ use crate::session::Session;
 
 /// The server's GTIDs, if they are on, and the place in its binary log; none if the binary log is off, for then nothing
 /// that comes later can be replayed, and GTIDs are not counted on a server that writes itself.
-pub(super) fn read(session: &mut Session) -> Result<Vec<Position>, EngineError> {
+pub(crate) fn read(session: &mut Session) -> Result<Vec<Position>, EngineError> {
     let Some(row) = session.query_named(log_status(session))?.into_iter().next() else {
         return Ok(Vec::new());
     };
@@ -47,7 +47,7 @@ fn gtids(session: &mut Session) -> Result<Option<Position>, EngineError> {
 }
 
 /// The statement that shows the binary log's end, which each family has renamed in its own way.
-pub(super) fn log_status(session: &Session) -> &'static str {
+pub(crate) fn log_status(session: &Session) -> &'static str {
     let version = session.version();
     match session.flavour().is_mariadb() {
         true if version.at_least(10, 5, 2) => "SHOW BINLOG STATUS",

@@ -5,35 +5,106 @@ use backstay_engine_api::{EngineError, ErrorKind};
 use super::{ddl, position, prepared};
 use crate::session::Session;
 
+/// What the account may do of that which a point without it can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Allowed {
+    /// FLUSH TABLES WITH READ LOCK.
+    pub(super) global_lock: bool,
+    /// LOCK INSTANCE FOR BACKUP, or what MariaDB has for it.
+    pub(super) ddl_lock: bool,
+    /// Reading the binary log's position.
+    pub(super) position: bool,
+    /// XA RECOVER.
+    pub(super) prepared: bool,
+}
+
+impl Allowed {
+    const ALL: Self = Self {
+        global_lock: true,
+        ddl_lock: true,
+        position: true,
+        prepared: true,
+    };
+}
+
 /// Tries what will be needed under the lock, so that a missing privilege does not come up while everyone waits.
 ///
-/// Trying is surer than reading SHOW GRANTS, which does not say what roles and partial revokes come to. FLUSH TABLES WITH
-/// READ LOCK needs no try: the server checks its privilege before it begins to wait.
-pub(super) fn check(session: &mut Session) -> Result<(), EngineError> {
-    let privilege = |session: &Session, what: &str, name: &str, error: EngineError| {
-        if error.kind == ErrorKind::Connection {
-            return error;
-        }
-        let message = format!("{} lacks a privilege for {what}", session.account());
-        let mut found = EngineError::new(ErrorKind::Privilege, message).advise(format!("run: {}", session.grant(name)));
-        found.causes = error.causes;
-        found
+/// Trying is surer than reading SHOW GRANTS, which does not say what roles and partial revokes come to.
+pub(super) fn check(session: &mut Session) -> Result<Allowed, EngineError> {
+    needed(session, Part::Position)?;
+    needed(session, Part::Prepared)?;
+    needed(session, Part::DdlLock)?;
+    // FLUSH TABLES WITH READ LOCK needs no try: the server checks its privilege before it begins to wait.
+    Ok(Allowed::ALL)
+}
+
+/// Tries what is needed to keep everybody from committing.
+pub(super) fn still(session: &mut Session) -> Result<(), EngineError> {
+    needed(session, Part::GlobalLock)?;
+    needed(session, Part::Position)?;
+    needed(session, Part::Prepared)
+}
+
+/// Tries the same, for a point that is taken with what there is.
+///
+/// # Errors
+/// The session was lost.
+pub(super) fn look(session: &mut Session) -> Result<Allowed, EngineError> {
+    let mut may = |part| match needed(session, part) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == ErrorKind::Privilege => Ok(false),
+        Err(error) => Err(error),
     };
-    let mariadb = session.flavour().is_mariadb();
-    session.query_named(position::log_status(session)).map_err(|error| {
-        let renamed = mariadb && session.version().at_least(10, 5, 2);
-        privilege(
-            session,
+    let global_lock = may(Part::GlobalLock)?;
+    Ok(Allowed {
+        global_lock,
+        ddl_lock: global_lock && may(Part::DdlLock)?,
+        position: may(Part::Position)?,
+        prepared: may(Part::Prepared)?,
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    GlobalLock,
+    DdlLock,
+    Position,
+    Prepared,
+}
+
+fn needed(session: &mut Session, part: Part) -> Result<(), EngineError> {
+    let renamed = session.flavour().is_mariadb() && session.version().at_least(10, 5, 2);
+    let (what, privilege, tried) = match part {
+        // Needs the same privilege, and does nothing: that there is no such table is no error.
+        Part::GlobalLock => (
+            "a global read lock",
+            "RELOAD",
+            session.run("FLUSH LOCAL TABLES `mysql`.`backstay: no such table`"),
+        ),
+        Part::DdlLock => ("LOCK INSTANCE FOR BACKUP", "BACKUP_ADMIN", ddl::try_lock(session)),
+        Part::Position => (
             "reading the binary log's position",
             if renamed {
                 "BINLOG MONITOR"
             } else {
                 "REPLICATION CLIENT"
             },
-            error,
-        )
-    })?;
-    prepared::list(session)
-        .map_err(|error| privilege(session, "looking for prepared transactions", "XA_RECOVER_ADMIN", error))?;
-    ddl::try_lock(session).map_err(|error| privilege(session, "LOCK INSTANCE FOR BACKUP", "BACKUP_ADMIN", error))
+            session.query_named(position::log_status(session)).map(drop),
+        ),
+        Part::Prepared => (
+            "looking for prepared transactions",
+            "XA_RECOVER_ADMIN",
+            prepared::list(session).map(drop),
+        ),
+    };
+    tried.map_err(|error| {
+        if error.kind == ErrorKind::Connection {
+            return error;
+        }
+        let message = format!("{} lacks a privilege for {what}", session.account());
+        let mut found =
+            EngineError::new(ErrorKind::Privilege, message).advise(format!("run: {}", session.grant(privilege)));
+        found.causes = error.causes;
+        found
+    })
 }

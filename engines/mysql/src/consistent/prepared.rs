@@ -10,7 +10,7 @@ use crate::session::Session;
 const NAMED: usize = 10;
 
 /// The XIDs of prepared transactions, as `XA COMMIT` takes them.
-pub(super) fn list(session: &mut Session) -> Result<Vec<String>, EngineError> {
+pub(crate) fn list(session: &mut Session) -> Result<Vec<String>, EngineError> {
     if session.flavour().is_mariadb() {
         let rows = session.query_named("XA RECOVER FORMAT='SQL'")?;
         return Ok(rows

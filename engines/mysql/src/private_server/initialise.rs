@@ -7,7 +7,7 @@ use std::process::Command;
 use backstay_engine_api::{EngineError, ErrorKind};
 
 use super::process;
-use crate::programs::{Program, find_by_name};
+use crate::programs::{self, Program, find_by_name};
 
 /// Makes a new data directory with `root` at localhost without a password, and no other account.
 ///
@@ -52,7 +52,7 @@ pub fn initialise(program: &Program, data_dir: &Path, args: &[String]) -> Result
 }
 
 fn mysql(program: &Program) -> Command {
-    let mut command = process::command(&program.path);
+    let mut command = programs::command(&program.path);
     command
         .args(["--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL"])
         .args(layout_args(program));
@@ -68,7 +68,7 @@ fn mariadb(program: &Program) -> Result<Command, EngineError> {
         )
         .advise("install the package mariadb-server")
     })?;
-    let mut command = process::command(&script);
+    let mut command = programs::command(&script);
     // Without the test schema and its accounts for everybody, so that a new server is empty.
     command.args([
         "--no-defaults",

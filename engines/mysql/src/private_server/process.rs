@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use backstay_engine_api::{EngineError, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::programs::{Program, find_by_name};
+use crate::programs::Program;
 
 /// How often the child is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -32,34 +32,6 @@ pub(super) struct Process {
     pid: u32,
 }
 
-/// A command for a program that the kernel ends when its parent is gone.
-///
-/// NOTE: the kernel's "parent" is the *thread* that started the child. That is why [`Process::start`] keeps a thread for as
-/// long as the child lives.
-pub(super) fn command(program: &Path) -> Command {
-    let mut command = match find_by_name(&["setpriv"], &[]) {
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    // What would change how a server starts, or whom it tells of it.
-    for name in [
-        "MYSQL_HOME",
-        "MYSQL_GROUP_SUFFIX",
-        "MYSQL_UNIX_PORT",
-        "MYSQL_TCP_PORT",
-        "MYSQL_PWD",
-        "NOTIFY_SOCKET",
-    ] {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
 /// Sends what a command prints to a file.
 pub(super) fn log_to(command: &mut Command, log: &Path) -> io::Result<()> {
     let file = File::options().create(true).append(true).open(log)?;
@@ -68,7 +40,7 @@ pub(super) fn log_to(command: &mut Command, log: &Path) -> io::Result<()> {
 }
 
 impl Process {
-    /// Starts it from a thread of its own, which then waits for it.
+    /// Starts it from a thread of its own, which then waits for it: the kernel ends the server with the thread that started it.
     pub(super) fn start(mut command: Command) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new()

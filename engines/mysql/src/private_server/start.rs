@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::initialise::{layout_args, user_arg};
 use super::process::{self, Process};
 use super::{PrivateServer, PrivateServerBuilder, log_in, server_at, socket_in};
+use crate::programs;
 use crate::session::Session;
 
 /// The kernel's limit for a socket's path is 108 bytes with the closing zero.
@@ -41,13 +42,13 @@ pub(super) fn start(builder: &PrivateServerBuilder) -> Result<PrivateServer, Eng
     }
     let mut attempt = 1;
     loop {
-        let runtime = runtime_directory().map_err(io_error)?;
+        let runtime = runtime_directory(builder.runtime_in.as_deref()).map_err(io_error)?;
         let port = if builder.tcp {
             Some(free_port().map_err(io_error)?)
         } else {
             None
         };
-        let mut command = process::command(&builder.program.path);
+        let mut command = programs::command(&builder.program.path);
         command
             .args(arguments(builder, &data_dir, runtime.path(), port))
             .current_dir(&data_dir);
@@ -75,8 +76,11 @@ pub(super) fn start(builder: &PrivateServerBuilder) -> Result<PrivateServer, Eng
 }
 
 /// A short path for the socket, whatever TMPDIR is; only we may enter it.
-fn runtime_directory() -> io::Result<TempDir> {
-    let directory = tempfile::Builder::new().prefix("bs-").tempdir()?;
+fn runtime_directory(within: Option<&Path>) -> io::Result<TempDir> {
+    let directory = match within {
+        Some(within) => tempfile::Builder::new().prefix("bs-").tempdir_in(within)?,
+        None => tempfile::Builder::new().prefix("bs-").tempdir()?,
+    };
     if socket_in(directory.path()).as_os_str().len() <= MAX_SOCKET_PATH {
         return Ok(directory);
     }
@@ -112,6 +116,8 @@ fn arguments(builder: &PrivateServerBuilder, data_dir: &Path, runtime: &Path, po
             "--event-scheduler=OFF",
             "--loose-group-replication-start-on-boot=OFF",
             "--loose-mysqlx=OFF",
+            // What `SET PERSIST` has kept is stronger than these arguments.
+            "--loose-persisted-globals-load=OFF",
             "--secure-file-priv=NULL",
         ]
     };

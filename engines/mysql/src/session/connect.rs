@@ -14,13 +14,17 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, DriverError, Opts, OptsBuilder};
 
 use super::errors::{plain, query_error};
-use super::{Address, LOCK_WAIT_SECONDS, Session, Settings, account_name, tls};
+use super::{Address, LOCK_WAIT_SECONDS, Session, Settings, refused, tls};
 use crate::version::{Flavour, Version};
 
 /// How long a TCP connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting, TLS and logging in may take together.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// When TCP begins to look whether a silent peer is still there.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
+/// What `performance_schema.session_connect_attrs` says of us.
+pub(crate) const PROGRAM_NAME: (&str, &str) = ("program_name", "backstay");
 
 /// Where the usual packages put the server's socket.
 pub(crate) fn usual_sockets() -> Vec<PathBuf> {
@@ -62,8 +66,8 @@ fn options(settings: &Settings) -> Result<OptsBuilder, EngineError> {
         // The driver would leave TCP, and with it TLS, for the server's socket.
         .prefer_socket(false)
         .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
-        .tcp_keepalive_time_ms(Some(60_000))
-        .connect_attrs(Some(HashMap::from([("program_name", "backstay")])));
+        .tcp_keepalive_time_ms(Some(KEEPALIVE.as_millis() as u32))
+        .connect_attrs(Some(HashMap::from([PROGRAM_NAME])));
     Ok(match &settings.address {
         Address::Tcp { host, port } => builder.ip_or_hostname(Some(host.as_str())).tcp_port(*port),
         Address::Socket(path) => {
@@ -107,19 +111,7 @@ fn set_up(mut conn: Conn, settings: Arc<Settings>, encrypted: bool) -> Result<Se
     let (version, comment, account) =
         row.ok_or_else(|| EngineError::other(format!("{} does not say what it is", settings.address)))?;
     let flavour = Flavour::of(&version, &comment);
-    let no_limit = if flavour.is_mariadb() {
-        "max_statement_time"
-    } else {
-        "max_execution_time"
-    };
-    // NO_AUTO_VALUE_ON_ZERO: rows with 0 in an AUTO_INCREMENT column stay as they are. NO_ENGINE_SUBSTITUTION: a table
-    // of an engine that is not there is an error and not another table. The time limits are the largest that both
-    // flavours have or an hour, so that a slow repository does not cost the session.
-    let set_up = format!(
-        "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
-         wait_timeout = 31536000, net_read_timeout = 3600, net_write_timeout = 3600, \
-         lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limit} = 0"
-    );
+    let set_up = set_up_statement(flavour);
     conn.query_drop(&set_up).map_err(|error| failed(error, &set_up))?;
     const NOW: &str = "SELECT UNIX_TIMESTAMP()";
     const UPTIME: &str = "SHOW GLOBAL STATUS LIKE 'Uptime'";
@@ -137,50 +129,47 @@ fn set_up(mut conn: Conn, settings: Arc<Settings>, encrypted: bool) -> Result<Se
     })
 }
 
+/// What every session says first, by whichever way it is connected.
+pub(crate) fn set_up_statement(flavour: Flavour) -> String {
+    let no_limit = if flavour.is_mariadb() {
+        "max_statement_time"
+    } else {
+        "max_execution_time"
+    };
+    // NO_AUTO_VALUE_ON_ZERO: rows with 0 in an AUTO_INCREMENT column stay as they are. NO_ENGINE_SUBSTITUTION: a table
+    // of an engine that is not there is an error and not another table. The time limits are the largest that both
+    // flavours have or an hour, so that a slow repository does not cost the session.
+    format!(
+        "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
+         wait_timeout = 31536000, net_read_timeout = 3600, net_write_timeout = 3600, \
+         lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limit} = 0"
+    )
+}
+
 /// Why there is no session, and what to do.
 fn explain(login: Login, settings: &Settings) -> EngineError {
     let address = &settings.address;
-    let wrong = |message: String| EngineError::new(ErrorKind::Connection, message);
     let error = match login {
         Login::Failed(error) => error,
-        Login::TimedOut => {
-            return wrong(format!(
-                "{address} did not answer within {} seconds",
-                LOGIN_TIMEOUT.as_secs()
-            ))
-            .advise("check that it is a MySQL or MariaDB server, and that it is not overloaded or stopped");
-        }
+        Login::TimedOut => return refused::silent(address),
     };
     match &error {
-        mysql::Error::DriverError(DriverError::ConnectTimeout) => wrong(format!(
-            "{address} did not answer within {} seconds",
-            CONNECT_TIMEOUT.as_secs()
-        ))
-        .advise("check host, port and firewalls"),
+        mysql::Error::DriverError(DriverError::ConnectTimeout) => refused::not_there(address),
         mysql::Error::DriverError(DriverError::CouldNotConnect(Some((_, text, kind)))) => {
-            unreachable(address, text, *kind)
+            refused::unreachable(address, text, *kind)
         }
-        mysql::Error::DriverError(DriverError::TlsNotSupported) => {
-            wrong(format!("{address} has no TLS, and the configuration requires it"))
-                .advise("give the server a certificate, or set tls.mode to disabled if the network is trusted")
-        }
-        mysql::Error::DriverError(DriverError::UnknownAuthPlugin(name)) => wrong(format!(
-            "{} at {address} logs in by `{name}`, which Backstay does not know",
-            settings.user
-        ))
-        .advise("use an account with caching_sha2_password, mysql_native_password, unix_socket or auth_socket"),
-        mysql::Error::MySqlError(error) => denied(error, settings),
-        mysql::Error::TlsError(_) => tls_failed(&plain(&error), settings),
+        mysql::Error::DriverError(DriverError::TlsNotSupported) => refused::without_tls(address),
+        mysql::Error::DriverError(DriverError::UnknownAuthPlugin(name)) => refused::unknown_plugin(name, settings),
+        mysql::Error::MySqlError(error) => refused::denied(error.code, &error.state, &error.message, settings),
+        mysql::Error::TlsError(_) => refused::tls_failed(&plain(&error), settings),
         error
             if io_error(error)
                 .and_then(io::Error::get_ref)
                 .is_some_and(|inner| inner.is::<rustls::Error>()) =>
         {
-            tls_failed(&plain(error), settings)
+            refused::tls_failed(&plain(error), settings)
         }
-        other => wrong(format!("{address} ended the connection while it was logged in to"))
-            .detail(plain(other))
-            .advise("check that it is a MySQL or MariaDB server, and look into its error log"),
+        other => refused::ended(address, plain(other)),
     }
 }
 
@@ -191,104 +180,4 @@ fn io_error(error: &mysql::Error) -> Option<&io::Error> {
         mysql::Error::CodecError(error) => error.source()?.downcast_ref(),
         _ => None,
     }
-}
-
-fn unreachable(address: &Address, text: &str, kind: io::ErrorKind) -> EngineError {
-    let wrong = |message: String| EngineError::new(ErrorKind::Connection, message);
-    match (address, kind) {
-        (Address::Socket(path), io::ErrorKind::NotFound) => wrong(format!("there is no socket {}", path.display()))
-            .advise("start the server, or give the path that its `SELECT @@socket` shows"),
-        (_, io::ErrorKind::ConnectionRefused) => {
-            wrong(format!("{address} refuses connections: no server listens there"))
-                .advise("start the server, or correct host, port or socket")
-        }
-        (Address::Socket(path), io::ErrorKind::PermissionDenied) => {
-            wrong(format!("the socket {} may not be opened by this user", path.display()))
-                .advise("run as a user who may enter the socket's directory")
-        }
-        (Address::Tcp { host, .. }, _) if text.contains("lookup") || text.contains("not known") => {
-            wrong(format!("the host `{host}` is unknown"))
-                .detail(text)
-                .advise("correct the host's name, or check DNS")
-        }
-        _ => wrong(format!("{address} can not be reached"))
-            .detail(text)
-            .advise("check host, port and firewalls"),
-    }
-}
-
-fn tls_failed(text: &str, settings: &Settings) -> EngineError {
-    let advice = match settings.tls.mode {
-        TlsMode::VerifyCa | TlsMode::VerifyIdentity if text.contains("UnknownIssuer") => {
-            "set tls.ca to the certificate of the authority that signed the server's certificate"
-        }
-        TlsMode::VerifyIdentity if text.contains("not valid for name") || text.contains("NotValidForName") => {
-            "connect by a name that is in the server's certificate, or set tls.mode to verify-ca"
-        }
-        _ => "check tls.ca, tls.cert and tls.key against the server's certificate",
-    };
-    EngineError::new(ErrorKind::Connection, format!("TLS with {} failed", settings.address))
-        .detail(text)
-        .advise(advice)
-}
-
-fn denied(error: &mysql::MySqlError, settings: &Settings) -> EngineError {
-    let address = &settings.address;
-    let password = if settings.password.is_some() {
-        "with a password"
-    } else {
-        "without a password"
-    };
-    let (message, advice) = match error.code {
-        1045 | 1698 => {
-            let socket = matches!(address, Address::Socket(_));
-            let advice = match (settings.password.is_some(), socket) {
-                (true, _) => "check the account's password and for which hosts it exists",
-                (false, true) => {
-                    "set its password in the configuration, or run as the operating-system user of that name if the \
-                     account uses unix_socket or auth_socket"
-                }
-                (false, false) => "set its password in the configuration",
-            };
-            // Of an account that demands TLS both families say the same, and MariaDB of a server that does.
-            let plain = !socket && settings.tls.mode == TlsMode::Disabled;
-            let tls = if plain {
-                "; set tls.mode to required if the server or the account demands TLS"
-            } else {
-                ""
-            };
-            let message = format!("{address} refused the account `{}`, {password}", settings.user);
-            (message, format!("{advice}{tls}"))
-        }
-        1130 | 1129 => (
-            format!("{address} does not allow connections from this host"),
-            format!(
-                "create the account for this host: CREATE USER {} …",
-                account_name(&format!("{}@HOST", settings.user))
-            ),
-        ),
-        1040 | 1203 => (
-            format!("{address} has no connection left"),
-            "raise max_connections, or try again when it is less busy".to_owned(),
-        ),
-        3118 | 4151 => (
-            format!("the account `{}` at {address} is locked", settings.user),
-            "unlock it with ALTER USER … ACCOUNT UNLOCK, or use another".to_owned(),
-        ),
-        3159 => (
-            format!("{address} takes only encrypted connections"),
-            "set tls.mode to required or stricter".to_owned(),
-        ),
-        1820 | 1862 => (
-            format!("the password of `{}` at {address} has expired", settings.user),
-            "set a new one with ALTER USER".to_owned(),
-        ),
-        _ => (
-            format!("{address} refused the connection"),
-            "look into the server's error log".to_owned(),
-        ),
-    };
-    EngineError::new(ErrorKind::Connection, message)
-        .detail(format!("{} ({}): {}", error.code, error.state, error.message))
-        .advise(advice)
 }

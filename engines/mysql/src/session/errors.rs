@@ -22,8 +22,8 @@ pub(crate) fn cut(sql: &str) -> Cow<'_, str> {
     }
 }
 
-/// Statements that carry a secret are not shown.
-fn shown(sql: &str) -> String {
+/// A statement for a message; one that carries a secret is not shown.
+pub(crate) fn shown(sql: &str) -> String {
     let upper = sql.to_ascii_uppercase();
     if upper.contains("IDENTIFIED") || upper.contains("PASSWORD") {
         sql.split_whitespace().take(2).collect::<Vec<_>>().join(" ") + " …"
@@ -32,35 +32,49 @@ fn shown(sql: &str) -> String {
     }
 }
 
-pub(super) fn query_error(error: &mysql::Error, sql: &str, account: &str) -> EngineError {
-    let sql_shown = shown(sql);
+pub(crate) fn query_error(error: &mysql::Error, sql: &str, account: &str) -> EngineError {
     match error {
-        mysql::Error::MySqlError(error) => {
-            if let Some(grant) = missing_grant(error.code, &error.message, sql, account) {
-                let message = format!("{account} lacks a privilege for `{sql_shown}`");
-                return EngineError::new(ErrorKind::Privilege, message)
-                    .detail(error.message.clone())
-                    .advise(format!("run: {grant}"));
-            }
-            let kind = match error.code {
-                // Lock wait timeouts: of metadata locks and rows, and NOWAIT.
-                1205 | 3572 => ErrorKind::Busy,
-                // Session killed, statement interrupted, server shutting down.
-                1053 | 1317 | 1927 | 3169 | 4031 => ErrorKind::Connection,
-                _ => ErrorKind::Other,
-            };
-            EngineError::new(kind, format!("the server refused `{sql_shown}`"))
-                .detail(format!("{} ({}): {}", error.code, error.state, error.message))
-        }
+        mysql::Error::MySqlError(error) => server_error(error.code, &error.state, &error.message, sql, account),
         mysql::Error::FromRowError(_) | mysql::Error::FromValueError(_) => EngineError::other(format!(
-            "the server's answer to `{sql_shown}` is not of the expected type"
+            "the server's answer to `{}` is not of the expected type",
+            shown(sql)
         )),
-        other => EngineError::new(
-            ErrorKind::Connection,
-            format!("the session was lost during `{sql_shown}`"),
-        )
-        .detail(plain(other))
-        .advise("look into the server's error log: did it restart, or was the session killed?"),
+        other => lost("the session", sql, plain(other)),
+    }
+}
+
+/// The connection broke; `session` is what it was called.
+pub(crate) fn lost(session: &str, sql: &str, text: String) -> EngineError {
+    EngineError::new(
+        ErrorKind::Connection,
+        format!("{session} was lost during `{}`", shown(sql)),
+    )
+    .detail(text)
+    .advise("look into the server's error log: did it restart, or was the session killed?")
+}
+
+/// The server's ERR to a statement; a missing privilege comes with the GRANT that mends it.
+pub(crate) fn server_error(code: u16, state: &str, said: &str, sql: &str, account: &str) -> EngineError {
+    let sql_shown = shown(sql);
+    if let Some(grant) = missing_grant(code, said, sql, account) {
+        let message = format!("{account} lacks a privilege for `{sql_shown}`");
+        return EngineError::new(ErrorKind::Privilege, message)
+            .detail(said)
+            .advise(format!("run: {grant}"));
+    }
+    let kind = match code {
+        // Lock wait timeouts: of metadata locks and rows, and NOWAIT.
+        1205 | 3572 => ErrorKind::Busy,
+        // Session killed, statement interrupted, server shutting down.
+        1053 | 1317 | 1927 | 3169 | 4031 => ErrorKind::Connection,
+        _ => ErrorKind::Other,
+    };
+    let error =
+        EngineError::new(kind, format!("the server refused `{sql_shown}`")).detail(format!("{code} ({state}): {said}"));
+    match code {
+        // LOAD DATA LOCAL is off: MySQL, MariaDB.
+        3948 | 4166 => error.advise("run: SET GLOBAL local_infile = 1"),
+        _ => error,
     }
 }
 

@@ -24,23 +24,23 @@ pub(super) fn options(tls: &Tls) -> Result<Option<SslOpts>, EngineError> {
         .with_danger_accept_invalid_certs(!verify)
         .with_danger_skip_domain_validation(tls.mode == TlsMode::VerifyCa);
     if let Some(ca) = tls.ca.as_deref().filter(|_| verify) {
-        readable("tls.ca", ca, "CERTIFICATE")?;
+        read_pem("tls.ca", ca, "CERTIFICATE")?;
         options = options.with_root_cert_path(Some(ca.to_owned()));
     }
     if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
-        readable("tls.cert", cert, "CERTIFICATE")?;
-        readable("tls.key", key, "PRIVATE KEY")?;
+        read_pem("tls.cert", cert, "CERTIFICATE")?;
+        read_pem("tls.key", key, "PRIVATE KEY")?;
         options = options.with_client_identity(Some(ClientIdentity::new(cert.clone(), key.clone())));
     }
     Ok(Some(options))
 }
 
-/// The driver's own message for a file that is missing does not name the file.
-fn readable(setting: &str, path: &Path, kind: &str) -> Result<(), EngineError> {
+/// A PEM file with at least one section of that `kind`. Neither the driver's nor rustls' own message names the file.
+pub(crate) fn read_pem(setting: &str, path: &Path, kind: &str) -> Result<Vec<u8>, EngineError> {
     let wrong = |what: &str| EngineError::new(ErrorKind::Usage, format!("{setting} {}: {what}", path.display()));
     let bytes = fs::read(path).map_err(|error| wrong("can not be read").because(&error))?;
     if String::from_utf8_lossy(&bytes).contains(kind) {
-        Ok(())
+        Ok(bytes)
     } else {
         Err(wrong(&format!("expected a PEM file with a {kind}, found none in it")))
     }

@@ -4,12 +4,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::{EngineError, ErrorKind, Secret, Server, Tls, TlsMode};
 use backstay_mysql::{Flavour, Session};
 
-use crate::bed::{Bed, run};
 use crate::certificates::Certificates;
-use crate::on_both;
 
 on_both!(
     passwords,
@@ -21,7 +20,7 @@ on_both!(
     privileges
 );
 
-fn tcp(bed: &Bed, user: &str, password: Option<&str>, mode: TlsMode) -> Server {
+fn tcp(bed: &TestServer, user: &str, password: Option<&str>, mode: TlsMode) -> Server {
     Server {
         socket: None,
         host: Some("127.0.0.1".to_owned()),
@@ -33,7 +32,7 @@ fn tcp(bed: &Bed, user: &str, password: Option<&str>, mode: TlsMode) -> Server {
     }
 }
 
-fn over_socket(bed: &Bed, user: &str, password: Option<&str>) -> Server {
+fn over_socket(bed: &TestServer, user: &str, password: Option<&str>) -> Server {
     Server {
         user: Some(user.to_owned()),
         password: password.map(Secret::new),
@@ -50,7 +49,7 @@ fn refused(server: &Server) -> EngineError {
 
 /// caching_sha2_password or mysql_native_password, over the socket, TLS, and plain TCP.
 fn passwords(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| builder.tcp());
+    let bed = TestServer::start(flavour);
     let mut root = bed.session();
     run(&mut root, &["CREATE USER plain@'%' IDENTIFIED BY 's3cr#t\"\\''"]);
     let password = Some("s3cr#t\"'");
@@ -94,12 +93,8 @@ fn passwords(flavour: Flavour) {
 
 fn tls(flavour: Flavour) {
     let certificates = Certificates::new();
-    let bed = Bed::with(flavour, |builder| {
-        builder.tcp().args(certificates.server_args("server"))
-    });
-    let elsewhere = Bed::with(flavour, |builder| {
-        builder.tcp().args(certificates.server_args("elsewhere"))
-    });
+    let bed = TestServer::start_with(flavour, &certificates.server_args("server"));
+    let elsewhere = TestServer::start_with(flavour, &certificates.server_args("elsewhere"));
     for bed in [&bed, &elsewhere] {
         run(
             &mut bed.session(),
@@ -109,7 +104,7 @@ fn tls(flavour: Flavour) {
             ],
         );
     }
-    let with = |bed: &Bed, mode, ca: &str| {
+    let with = |bed: &TestServer, mode, ca: &str| {
         let mut server = tcp(bed, "t", Some("p"), mode);
         server.tls = Some(Tls {
             mode,
@@ -186,13 +181,14 @@ fn tls(flavour: Flavour) {
     };
     assert!(error.to_string().contains(said), "{error}");
 
-    let plain = Bed::with(flavour, |builder| {
-        builder.tcp().arg(if flavour.is_mariadb() {
+    let plain = TestServer::start_with(
+        flavour,
+        &[if flavour.is_mariadb() {
             "--skip-ssl"
         } else {
             "--tls-version="
-        })
-    });
+        }],
+    );
     let error = refused(&tcp(&plain, "root", None, TlsMode::Required));
     assert!(
         error.message.ends_with("has no TLS, and the configuration requires it"),
@@ -201,9 +197,7 @@ fn tls(flavour: Flavour) {
 }
 
 fn session_settings(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| {
-        builder.args(["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES", "--autocommit=0"])
-    });
+    let bed = TestServer::start_with(flavour, &["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES", "--autocommit=0"]);
     let mut session = bed.session();
     let (mode, autocommit, lock_wait, wait): (String, u8, u32, u32) = session
         .query_first("SELECT @@sql_mode, @@autocommit, @@lock_wait_timeout, @@wait_timeout")
@@ -228,7 +222,7 @@ fn session_settings(flavour: Flavour) {
 }
 
 fn option_file(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     run(&mut bed.session(), &["CREATE USER f@localhost IDENTIFIED BY 'a b#c'"]);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("my.cnf");
@@ -252,7 +246,7 @@ fn option_file(flavour: Flavour) {
 
 /// auth_socket and unix_socket: whoever runs this logs in without a password, also where a password is another way in.
 fn the_system_users_account(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| builder.tcp());
+    let bed = TestServer::start(flavour);
     let output = std::process::Command::new("id").arg("-un").output().unwrap();
     let user = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let mut root = bed.session();
@@ -300,7 +294,7 @@ fn the_system_users_account(flavour: Flavour) {
 }
 
 fn nobody_there(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| builder.tcp());
+    let bed = TestServer::start(flavour);
     let socket = bed.server.socket();
     let port = bed.server.port();
     drop(bed);
@@ -346,7 +340,7 @@ fn silence_is_not_waited_for_for_ever() {
 }
 
 fn privileges(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     run(
         &mut bed.session(),
         &[

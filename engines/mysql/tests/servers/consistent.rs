@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::position::TypedPosition;
 use backstay_engine_api::{EngineError, ErrorKind, Position, Server};
 use backstay_mysql::{ConsistentPoint, Flavour, LockOptions, Session};
 
-use crate::bed::{Bed, run};
-use crate::host::TestHost;
-use crate::on_both;
+use crate::TestHost;
 
 on_both!(
     snapshots_and_position_are_one_point,
@@ -20,16 +19,16 @@ on_both!(
     privileges_first
 );
 
-const ACCOUNTS: i64 = 100;
+pub(crate) const ACCOUNTS: i64 = 100;
 
 /// Threads that move money between accounts until they are told to stop; each transaction also leaves a row in `log`.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
 }
 
 impl Load {
-    fn start(server: &Server, threads: u64) -> Self {
+    pub(crate) fn start(server: &Server, threads: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let work = |number: u64| {
             let (stop, mut session) = (Arc::clone(&stop), Session::connect(server).unwrap());
@@ -56,13 +55,13 @@ impl Load {
         Self { stop, threads }
     }
 
-    fn stop(self) -> u64 {
+    pub(crate) fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     }
 }
 
-fn shop(bed: &Bed) {
+pub(crate) fn shop(bed: &TestServer) {
     let mut session = bed.session();
     run(
         &mut session,
@@ -80,7 +79,7 @@ fn shop(bed: &Bed) {
 }
 
 /// How many transactions a position counts, on a server that only this test writes to.
-fn transactions(position: &Position) -> u64 {
+pub(crate) fn transactions(position: &Position) -> u64 {
     match position.typed().unwrap() {
         TypedPosition::MysqlGtid(set) => u64::try_from(set.count()).unwrap(),
         TypedPosition::MariadbGtid(position) => position.get(0).map_or(0, |gtid| gtid.sequence),
@@ -88,7 +87,7 @@ fn transactions(position: &Position) -> u64 {
     }
 }
 
-fn open_snapshots(locking: &mut Session) -> Result<Vec<Session>, EngineError> {
+pub(crate) fn open_snapshots(locking: &mut Session) -> Result<Vec<Session>, EngineError> {
     let mut sessions = Vec::new();
     for _ in 0..3 {
         let mut session = locking.another()?;
@@ -100,7 +99,7 @@ fn open_snapshots(locking: &mut Session) -> Result<Vec<Session>, EngineError> {
 }
 
 fn snapshots_and_position_are_one_point(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     shop(&bed);
     let mut session = bed.session();
     let before = {
@@ -169,7 +168,7 @@ fn snapshots_and_position_are_one_point(flavour: Flavour) {
 }
 
 fn what_is_blocked_while_it_is_held(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     shop(&bed);
     let mut session = bed.session();
     run(
@@ -232,7 +231,7 @@ fn what_is_blocked_while_it_is_held(flavour: Flavour) {
 }
 
 fn without_a_binary_log(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| builder.arg("--skip-log-bin"));
+    let bed = TestServer::start_with(flavour, &["--skip-log-bin"]);
     let server = bed.address();
     let (point, ()) = TestHost::default()
         .job(move |job| ConsistentPoint::take(job, &server, LockOptions::default(), |_| Ok(())))
@@ -242,7 +241,7 @@ fn without_a_binary_log(flavour: Flavour) {
 
 /// Each privilege that is missing is named with its GRANT; with all of them it works.
 fn privileges_first(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     let mut root = bed.session();
     run(&mut root, &["CREATE USER few@localhost"]);
     let needed: &[&str] = if flavour.is_mariadb() {

@@ -1,15 +1,15 @@
 //! The consistent point when something stands in its way: it names it, and leaves nothing behind.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use backstay_bed::{TestServer, on_both, run, until, until_runs, until_waits};
 use backstay_engine_api::{EngineError, ErrorKind, Server};
 use backstay_mysql::{ConsistentPoint, Flavour, LockOptions, Session};
 
-use crate::bed::{Bed, run};
-use crate::host::TestHost;
-use crate::on_both;
+use crate::TestHost;
 
 on_both!(
     a_prepared_transaction_is_named,
@@ -25,11 +25,20 @@ on_both!(
 fn take(host: &TestHost, server: &Server, lock_wait: Duration) -> Result<ConsistentPoint, EngineError> {
     let server = server.clone();
     host.job(move |job| {
-        ConsistentPoint::take(job, &server, LockOptions { lock_wait }, |_| Ok(())).map(|(point, ())| point)
+        ConsistentPoint::take(
+            job,
+            &server,
+            LockOptions {
+                lock_wait,
+                tables: None,
+            },
+            |_| Ok(()),
+        )
+        .map(|(point, ())| point)
     })
 }
 
-fn table(bed: &Bed) {
+fn table(bed: &TestServer) {
     run(
         &mut bed.session(),
         &[
@@ -40,51 +49,18 @@ fn table(bed: &Bed) {
     );
 }
 
-/// That writers get on at once, and that nobody but `allowed` is on the server.
-fn assert_free(bed: &Bed, allowed: &[u64]) {
-    let mut session = bed.session();
-    run(
-        &mut session,
-        &[
-            "SET SESSION lock_wait_timeout = 1",
-            "CREATE TABLE shop.new (id INT)",
-            "DROP TABLE shop.new",
-        ],
-    );
-    // A session that was killed takes a moment to be gone.
-    let deadline = Instant::now() + Duration::from_secs(3);
-    loop {
-        let others: Vec<String> = session
-            .query_named("SHOW FULL PROCESSLIST")
-            .unwrap()
-            .iter()
-            .filter(|row| row.get(&["User"]) == Some("root"))
-            .filter(|row| {
-                let id = row.get(&["Id"]).unwrap().parse().unwrap();
-                id != session.connection_id() && !allowed.contains(&id)
-            })
-            .map(|row| format!("{row:?}"))
-            .collect();
-        if others.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "left on the server: {others:?}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A query that takes its time, with its table open; in a thread, until it is killed.
-fn long_query(bed: &Bed) -> (u64, thread::JoinHandle<()>) {
+fn long_query(bed: &TestServer) -> (u64, thread::JoinHandle<()>) {
     let mut session = bed.session();
     let id = session.connection_id();
     let thread = thread::spawn(move || {
         let _ = session.run("SELECT /* report */ SLEEP(60) FROM shop.t");
     });
-    thread::sleep(Duration::from_millis(300));
+    until_runs(&mut bed.session(), "SELECT /* report */");
     (id, thread)
 }
 
-fn prepare(bed: &Bed) -> Session {
+fn prepare(bed: &TestServer) -> Session {
     let mut session = bed.session();
     run(
         &mut session,
@@ -99,7 +75,7 @@ fn prepare(bed: &Bed) -> Session {
 }
 
 fn a_prepared_transaction_is_named(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let mut holder = prepare(&bed);
     let host = TestHost::default();
@@ -115,7 +91,7 @@ fn a_prepared_transaction_is_named(flavour: Flavour) {
         }
     );
     host.assert_all_released();
-    assert_free(&bed, &[holder.connection_id()]);
+    bed.assert_free(&[holder.connection_id()]);
     // What the advice says works.
     let advice = error.advice.unwrap();
     let rollback = advice
@@ -130,30 +106,27 @@ fn a_prepared_transaction_is_named(flavour: Flavour) {
 }
 
 fn a_prepared_transaction_that_goes_is_waited_for(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let mut holder = prepare(&bed);
+    let mut watcher = bed.session();
     let committer = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(700));
+        // It has looked twice, and so it waits; but not with the lock, which would hold up the commit.
+        until("it looks again", || looks(&mut watcher) >= 2);
         run(&mut holder, &["XA COMMIT 'order','7'"]);
     });
-    let started = Instant::now();
-    let point = take(&TestHost::default(), &bed.address(), Duration::from_secs(20)).unwrap();
-    assert!(
-        started.elapsed() >= Duration::from_millis(600),
-        "{:?}",
-        started.elapsed()
-    );
-    assert!(
-        point.lock_held() < Duration::from_millis(600),
-        "{:?}",
-        point.lock_held()
-    );
+    take(&TestHost::default(), &bed.address(), Duration::from_secs(60)).unwrap();
     committer.join().unwrap();
 }
 
+/// How often the server was asked for prepared transactions.
+fn looks(session: &mut Session) -> u64 {
+    let rows = session.query_named("SHOW GLOBAL STATUS LIKE 'Com_xa_recover'").unwrap();
+    rows[0].get(&["Value"]).unwrap().parse().unwrap()
+}
+
 fn a_long_query_is_named(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     // A SELECT holds up MySQL's global lock by its open table; MariaDB's it does not, so there it changes data.
     let (id, query) = if flavour.is_mariadb() {
@@ -166,9 +139,8 @@ fn a_long_query_is_named(flavour: Flavour) {
     let patience = "long queries, for which a global read lock would have to wait, did not end within 2 s";
     // The first time the query is young, so that the lock is tried; later MySQL's is not.
     for message in [lock, if flavour.is_mariadb() { lock } else { patience }] {
-        let started = Instant::now();
         let error = take(&host, &bed.address(), Duration::from_secs(2)).unwrap_err();
-        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        assert!(!query.is_finished(), "it gave up only when the query had ended");
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Busy, message));
         let named = &error.causes[0];
         assert!(
@@ -184,7 +156,7 @@ fn a_long_query_is_named(flavour: Flavour) {
             "{error}"
         );
         host.assert_all_released();
-        assert_free(&bed, &[id]);
+        bed.assert_free(&[id]);
     }
     bed.session().kill(id).unwrap();
     query.join().unwrap();
@@ -193,64 +165,78 @@ fn a_long_query_is_named(flavour: Flavour) {
 
 /// Readers of a table that a long query reads are not held up by a backup that waits for that query, nor after it gave up.
 fn readers_are_left_alone(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let (id, query) = if flavour.is_mariadb() {
         long_update(&bed)
     } else {
         long_query(&bed)
     };
-    thread::sleep(Duration::from_millis(2500));
+    // Not so young that the lock would be tried.
     let mut reader = bed.session();
+    until("the query is 3 s old", || age(&mut reader, id) >= 3);
     run(&mut reader, &["SET SESSION lock_wait_timeout = 1"]);
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let stopped = std::sync::Arc::clone(&stop);
+    let (stop, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stopped, read) = (Arc::clone(&stop), Arc::clone(&reads));
     let readers = thread::spawn(move || {
         while !stopped.load(Ordering::Relaxed) {
-            run(&mut reader, &["DO (SELECT COUNT(*) FROM shop.t)"]);
+            // A SELECT and no DO, which would wait for the rows that the query changes on MariaDB.
+            let rows: Option<u64> = reader.query_first("SELECT COUNT(*) FROM shop.t").unwrap();
+            assert_eq!(rows, Some(1));
+            read.fetch_add(1, Ordering::Relaxed);
         }
     });
     let error = take(&TestHost::default(), &bed.address(), Duration::from_secs(2)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Busy, "{error}");
-    thread::sleep(Duration::from_millis(500));
+    let before = reads.load(Ordering::Relaxed);
+    until("reads go on", || {
+        reads.load(Ordering::Relaxed) > before + 10 || readers.is_finished()
+    });
     stop.store(true, Ordering::Relaxed);
     readers.join().unwrap();
     bed.session().kill(id).unwrap();
     query.join().unwrap();
 }
 
+/// How long a session has been at its statement, in seconds.
+fn age(session: &mut Session, id: u64) -> u64 {
+    let rows = session.query_named("SHOW FULL PROCESSLIST").unwrap();
+    let own = rows.iter().find(|row| row.get(&["Id"]) == Some(&id.to_string()));
+    own.unwrap().get(&["Time"]).unwrap().parse().unwrap()
+}
+
 /// A transaction has a row; another statement waits for the row, and our lock for that statement. What the transaction does
 /// next must not wait for our lock for ever: no server sees such a deadlock.
 fn no_deadlock_through_row_locks(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     run(&mut bed.session(), &["INSERT INTO shop.t VALUES (100)"]);
     let mut first = bed.session();
     run(&mut first, &["BEGIN", "UPDATE shop.t SET id = 10 WHERE id = 1"]);
     let mut second = bed.session();
     let second = thread::spawn(move || run(&mut second, &["UPDATE shop.t SET id = 11 WHERE id = 1"]));
-    let (address, started) = (bed.address(), Instant::now());
+    until_runs(&mut bed.session(), "UPDATE shop.t SET id = 11");
+    let address = bed.address();
     let taker = thread::spawn(move || take(&TestHost::default(), &address, Duration::from_secs(60)).map(|_| ()));
-    thread::sleep(Duration::from_secs(1));
+    until_waits(&mut bed.session(), "FLUSH TABLES WITH READ LOCK");
     run(&mut first, &["UPDATE shop.t SET id = 110 WHERE id = 100", "COMMIT"]);
     second.join().unwrap();
     taker.join().unwrap().unwrap_or_else(|error| panic!("{error}"));
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
-fn long_update(bed: &Bed) -> (u64, thread::JoinHandle<()>) {
+fn long_update(bed: &TestServer) -> (u64, thread::JoinHandle<()>) {
     let mut session = bed.session();
     let id = session.connection_id();
     let thread = thread::spawn(move || {
         let _ = session.run("UPDATE shop.t SET id = id + SLEEP(60)");
     });
-    thread::sleep(Duration::from_millis(300));
+    until_runs(&mut bed.session(), "UPDATE shop.t");
     (id, thread)
 }
 
 /// LOCK TABLES … WRITE by a session that then does nothing.
 fn an_idle_lock_holder_is_named(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let mut holder = bed.session();
     run(&mut holder, &["LOCK TABLES shop.t WRITE"]);
@@ -273,11 +259,11 @@ fn an_idle_lock_holder_is_named(flavour: Flavour) {
         assert!(error.causes[0].ends_with("(idle)"), "{error}");
     }
     run(&mut holder, &["UNLOCK TABLES"]);
-    assert_free(&bed, &[holder.connection_id()]);
+    bed.assert_free(&[holder.connection_id()]);
 }
 
 fn cancellation_leaves_nobody_waiting(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let (id, query) = if flavour.is_mariadb() {
         long_update(&bed)
@@ -285,28 +271,24 @@ fn cancellation_leaves_nobody_waiting(flavour: Flavour) {
         long_query(&bed)
     };
     let host = TestHost::default();
-    let cancel = std::sync::Arc::clone(&host.cancel);
+    let seen = host.clone();
+    let mut watcher = bed.session();
     let canceller = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(500));
-        cancel.store(true, Ordering::Relaxed);
+        until_waits(&mut watcher, "FLUSH TABLES WITH READ LOCK");
+        seen.cancel();
     });
-    let started = Instant::now();
     let error = take(&host, &bed.address(), Duration::from_secs(60)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
-    assert!(
-        started.elapsed() < Duration::from_millis(1500),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(!query.is_finished(), "it stopped only when the query had ended");
     host.assert_all_released();
-    assert_free(&bed, &[id]);
+    bed.assert_free(&[id]);
     canceller.join().unwrap();
     bed.session().kill(id).unwrap();
     query.join().unwrap();
 }
 
 fn a_failure_under_the_lock_lets_go(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     table(&bed);
     let server = bed.address();
     let host = TestHost::default();
@@ -320,5 +302,5 @@ fn a_failure_under_the_lock_lets_go(flavour: Flavour) {
         .unwrap_err();
     assert_eq!(error.message, "no snapshot");
     host.assert_all_released();
-    assert_free(&bed, &[]);
+    bed.assert_free(&[]);
 }

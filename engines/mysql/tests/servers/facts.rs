@@ -1,16 +1,14 @@
 //! What is found out of real servers.
 
+use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::Role;
 use backstay_mysql::{Flavour, content, facts};
 use serde_json::json;
 
-use crate::bed::{Bed, run};
-use crate::on_both;
-
 on_both!(a_primary, a_replica, what_is_on_it);
 
 fn a_primary(flavour: Flavour) {
-    let bed = Bed::with(flavour, |builder| builder.arg("--default-time-zone=+05:30"));
+    let bed = TestServer::start_with(flavour, &["--default-time-zone=+05:30"]);
     let found = facts(&mut bed.session()).unwrap();
     assert_eq!(found.flavour, flavour.as_str());
     assert!(
@@ -20,7 +18,7 @@ fn a_primary(flavour: Flavour) {
         "{}",
         found.version
     );
-    assert_eq!(found.identity["server_id"], json!(7));
+    assert_eq!(found.identity["server_id"], json!(1));
     if flavour.is_mariadb() {
         assert_eq!(found.identity["gtid_domain_id"], json!(0));
     } else {
@@ -52,8 +50,8 @@ fn a_primary(flavour: Flavour) {
 }
 
 fn a_replica(flavour: Flavour) {
-    let source = Bed::with(flavour, |builder| builder.tcp());
-    let replica = Bed::with(flavour, |builder| builder.arg("--server-id=8"));
+    let source = TestServer::start(flavour);
+    let replica = TestServer::start_with(flavour, &["--server-id=8"]);
     run(
         &mut source.session(),
         &[
@@ -114,7 +112,7 @@ fn a_replica(flavour: Flavour) {
 }
 
 fn what_is_on_it(flavour: Flavour) {
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     let mut session = bed.session();
     let fresh = content(&mut session).unwrap();
     assert!(fresh.is_empty() && fresh.accounts.is_empty(), "{fresh:?}");

@@ -4,14 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use backstay_bed::{TestServer, on_both, run, until, until_runs};
 use backstay_engine_api::Server;
 use backstay_mysql::{ConsistentPoint, Flavour, LockOptions, end_sessions};
 
-use crate::bed::{Bed, run};
-use crate::host::TestHost;
-use crate::on_both;
+use crate::TestHost;
 
 on_both!(its_sessions_are_ended);
 
@@ -22,7 +21,7 @@ fn its_sessions_are_ended(flavour: Flavour) {
     if let Some(socket) = std::env::var_os(CHILD) {
         return wait_for_the_lock(PathBuf::from(socket));
     }
-    let bed = Bed::start(flavour);
+    let bed = TestServer::start(flavour);
     let mut session = bed.session();
     run(
         &mut session,
@@ -37,7 +36,7 @@ fn its_sessions_are_ended(flavour: Flavour) {
     let update = thread::spawn(move || {
         let _ = busy.run("UPDATE shop.t SET id = id + SLEEP(60)");
     });
-    thread::sleep(Duration::from_millis(300));
+    until_runs(&mut session, "UPDATE shop.t");
 
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -83,20 +82,15 @@ fn wait_for_the_lock(socket: PathBuf) {
         user: Some("root".to_owned()),
         ..Server::default()
     };
-    let host = TestHost {
-        print: true,
-        ..TestHost::default()
-    };
+    let host = TestHost::new();
+    let seen = host.clone();
+    thread::spawn(move || {
+        until("a session is guarded", || !seen.guarded().is_empty());
+        println!("guarded {}", seen.guarded()[0]);
+    });
     let options = LockOptions {
         lock_wait: Duration::from_secs(100),
+        tables: None,
     };
     let _ = host.job(move |job| ConsistentPoint::take(job, &server, options, |_| Ok(())).map(|_| ()));
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -4,11 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use backstay_bed::{TestServer, installed, on_both, run};
 use backstay_engine_api::ErrorKind;
 use backstay_mysql::{Flavour, PrivateServer, private_server};
-
-use crate::bed::{Bed, run, server_program};
-use crate::on_both;
 
 on_both!(
     it_is_inert,
@@ -18,9 +16,15 @@ on_both!(
 );
 
 fn it_is_inert(flavour: Flavour) {
-    let bed = Bed::start(flavour);
-    let mut session = bed.session();
+    let bed = TestServer::start(flavour);
     let value = |session: &mut backstay_mysql::Session, name: &str| session.variable(name).unwrap();
+    assert_eq!(value(&mut bed.session(), "bind_address").as_deref(), Some("127.0.0.1"));
+    let data = bed.server.data_dir().to_owned();
+    bed.server.stop().unwrap();
+    let server = PrivateServer::builder(installed(flavour).program(), data)
+        .start()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut session = server.session().unwrap();
     assert_eq!(value(&mut session, "event_scheduler").as_deref(), Some("OFF"));
     assert_eq!(value(&mut session, "skip_networking").as_deref(), Some("ON"));
     let skips = if flavour.is_mariadb() {
@@ -33,15 +37,14 @@ fn it_is_inert(flavour: Flavour) {
         assert_eq!(value(&mut session, skips).as_deref(), Some("ON"));
         assert_eq!(value(&mut session, "mysqlx_port"), None);
     }
-    assert!(bed.server.socket().as_os_str().len() <= 107);
-    let tcp = Bed::with(flavour, |builder| builder.tcp());
-    assert_eq!(value(&mut tcp.session(), "bind_address").as_deref(), Some("127.0.0.1"));
+    assert_eq!(server.port(), None);
+    assert!(server.socket().as_os_str().len() <= 107);
 }
 
 fn it_stops_and_starts_again(flavour: Flavour) {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    let program = server_program(flavour);
+    let program = installed(flavour).program();
     private_server::initialise(&program, &data, &["--innodb-page-size=8192".to_owned()]).unwrap();
     let again = private_server::initialise(&program, &data, &[]).unwrap_err();
     assert_eq!(
@@ -90,7 +93,7 @@ fn it_stops_and_starts_again(flavour: Flavour) {
 
 fn why_it_does_not_start(flavour: Flavour) {
     let directory = tempfile::tempdir().unwrap();
-    let program = server_program(flavour);
+    let program = installed(flavour).program();
     let error = PrivateServer::builder(program.clone(), directory.path())
         .start()
         .unwrap_err();
@@ -114,7 +117,8 @@ fn why_it_does_not_start(flavour: Flavour) {
 fn it_ends_with_its_process(flavour: Flavour) {
     const CHILD: &str = "BACKSTAY_TEST_SERVER_CHILD";
     if std::env::var_os(CHILD).is_some() {
-        let bed = std::thread::spawn(move || Bed::start(flavour)).join().unwrap();
+        let start = move || TestServer::start_in::<&str>(flavour, &std::env::temp_dir(), &[]);
+        let bed = std::thread::spawn(start).join().unwrap();
         std::thread::sleep(Duration::from_millis(300));
         println!("\npid {} {}", bed.server.pid(), bed.session().account());
         std::thread::sleep(Duration::from_secs(120));

@@ -3,18 +3,17 @@
 use std::fs;
 use std::process::Command;
 
+use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::{Secret, Server, Tls, TlsMode};
 use backstay_mysql::programs::{Tool, client_option_file, find};
 use backstay_mysql::{Flavour, Session};
 
-use crate::bed::{Bed, run};
 use crate::certificates::Certificates;
-use crate::on_both;
 
 on_both!(clients_log_in_as_the_session_did);
 
 /// Runs the client of the server's family with an option file; what it printed, or its error.
-fn client(bed: &Bed, options: &str) -> Result<String, String> {
+fn client(bed: &TestServer, options: &str) -> Result<String, String> {
     let program = find(Tool::Client, bed.server.running().flavour, &bed.address().programs).unwrap();
     assert_eq!(program.flavour.is_mariadb(), bed.server.running().flavour.is_mariadb());
     let directory = tempfile::tempdir().unwrap();
@@ -35,18 +34,13 @@ fn client(bed: &Bed, options: &str) -> Result<String, String> {
 
 fn clients_log_in_as_the_session_did(flavour: Flavour) {
     let certificates = Certificates::new();
-    let bed = Bed::with(flavour, |builder| {
-        builder
-            .tcp()
-            .args(certificates.server_args("server"))
-            .arg("--performance-schema=ON")
-    });
-    let elsewhere = Bed::with(flavour, |builder| {
-        builder
-            .tcp()
-            .args(certificates.server_args("elsewhere"))
-            .arg("--performance-schema=ON")
-    });
+    let started = |host: &str| {
+        let mut arguments = certificates.server_args(host);
+        arguments.push("--performance-schema=ON".to_owned());
+        TestServer::start_with(flavour, &arguments)
+    };
+    let bed = started("server");
+    let elsewhere = started("elsewhere");
     let password = "a\"b\\c#d'e ;\\n";
     for bed in [&bed, &elsewhere] {
         let quoted = backstay_mysql::quote_text(password);
@@ -58,7 +52,7 @@ fn clients_log_in_as_the_session_did(flavour: Flavour) {
             ],
         );
     }
-    let at = |bed: &Bed, mode| Server {
+    let at = |bed: &TestServer, mode| Server {
         socket: None,
         host: Some("127.0.0.1".to_owned()),
         port: bed.server.port(),
@@ -104,7 +98,7 @@ fn clients_log_in_as_the_session_did(flavour: Flavour) {
         let wrong = strict(mode).replace("/ca.pem", "/other-ca.pem");
         assert!(client(&bed, &wrong).unwrap_err().contains("certificate"), "{mode:?}");
     }
-    let port = |bed: &Bed| format!("port=\"{}\"", bed.server.port().unwrap());
+    let port = |bed: &TestServer| format!("port=\"{}\"", bed.server.port().unwrap());
     let elsewhere_options = strict(TlsMode::VerifyIdentity).replace(&port(&bed), &port(&elsewhere));
     client(&elsewhere, &elsewhere_options).unwrap_err();
 }

@@ -35,7 +35,7 @@ dead_line = "6h"
 [plugin]
 path = []
 "#), @r#"
-    backstay.toml:2:1: unknown key `colour` outside any section; there are `repository`, `plugins`, `cluster`, `workflow`
+    backstay.toml:2:1: unknown key `colour` outside any section; there are `repository`, `plugins`, `archive`, `cluster`, `workflow`
      2 | colour = "red"
        | ^^^^^^
     backstay.toml:5:1: unknown key `compresion` in [repository]; did you mean `compression`?

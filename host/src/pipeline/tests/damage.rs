@@ -225,7 +225,7 @@ fn a_transform_of_a_later_version() {
     assert_eq!(error.kind, ErrorKind::Refused);
     assert_eq!(
         error.to_string(),
-        "object \"b\" can not be decoded (data/b.zst): expected no transform or \"zstd\", found \"age:x25519\"; \
+        "object \"b\" can not be decoded (data/b.zst): expected no transform, \"zstd\" or \"zstd:named\", found \"age:x25519\"; \
          use the version of backstay that made the backup, or a later one"
     );
     assert_eq!(kinds(bed.verify(false)), [of(ProblemKind::Transform, "b")]);

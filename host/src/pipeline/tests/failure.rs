@@ -125,7 +125,7 @@ fn a_discarded_object_leaves_nothing_and_its_name_is_free() {
 fn a_sink_that_is_dropped_leaves_no_index_and_nothing_half_done() {
     let bed = Bed::local();
     let sink = bed.sink(SinkOptions::default());
-    sink.expect(1000);
+    sink.expect(1001);
     write(&sink, "bundled", b"x", Storage::Compress);
     let object = sink.create("a", Attributes::default(), Storage::Compress).unwrap();
     sink.write(object, &sample(1, 12 << 20)).unwrap();

@@ -20,14 +20,15 @@ fn small_frames() -> SinkOptions {
 
 #[derive(Debug, Clone)]
 struct Case {
-    objects: Vec<(usize, bool, Vec<usize>)>,
+    objects: Vec<(usize, Storage, Vec<usize>)>,
     options: SinkOptions,
     expected: Option<u64>,
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let sizes = prop::collection::vec(prop_oneof![0..100usize, 0..5_000usize, 50_000..200_000usize], 0..8);
-    let object = (0..3usize, any::<bool>(), sizes);
+    let storage = prop_oneof![Just(Storage::Store), Just(Storage::Compress), Just(Storage::Zstd)];
+    let object = (0..3usize, storage, sizes);
     let bundling = prop_oneof![Just(Bundling::Auto), Just(Bundling::Never), Just(Bundling::Always)];
     (
         prop::collection::vec(object, 0..12),
@@ -62,9 +63,8 @@ proptest! {
         }
         // All are open at once, and written to in turn.
         let mut open = Vec::new();
-        for (number, (_, store, sizes)) in case.objects.iter().enumerate() {
-            let storage = if *store { Storage::Store } else { Storage::Compress };
-            let handle = sink.create(&format!("o/{number}"), Attributes::default(), storage).unwrap();
+        for (number, (_, storage, sizes)) in case.objects.iter().enumerate() {
+            let handle = sink.create(&format!("o/{number}.zst"), Attributes::default(), *storage).unwrap();
             open.push((handle, sizes.iter(), sample(number as u64, sizes.iter().sum()), 0));
         }
         let mut more = true;
@@ -86,7 +86,7 @@ proptest! {
         let kept: Vec<_> = open.iter().zip(&case.objects).enumerate().filter(|(_, (_, object))| object.0 != 0).collect();
         prop_assert_eq!(summary.objects, kept.len() as u64);
         for (number, ((_, _, bytes, _), _)) in kept {
-            prop_assert_eq!(&read(&source, &format!("o/{number}")).unwrap(), bytes);
+            prop_assert_eq!(&read(&source, &format!("o/{number}.zst")).unwrap(), bytes);
         }
         // A discarded object of several files may leave those that were complete: they are named as leftovers.
         let discarded = case.objects.iter().any(|(fate, ..)| *fate == 0);

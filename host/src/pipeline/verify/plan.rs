@@ -8,7 +8,7 @@ use object_store::ObjectStore;
 use super::super::fault::store_error;
 use super::super::problem::{Problem, ProblemKind};
 use super::super::reader::{Files, missing, short};
-use super::super::source::{BackupSource, is_compressed};
+use super::super::source::{BackupSource, encoding_of};
 use crate::repository::index::{IndexEntry, parse_sha256};
 use crate::repository::names::{DATA, below};
 
@@ -63,7 +63,7 @@ impl Plan {
         for (object, entry) in source.index().entries().enumerate() {
             let object = object as u32;
             let chosen = select.is_none_or(|select| select(&entry));
-            if chosen && let Err(problem) = is_compressed(&entry) {
+            if chosen && let Err(problem) = encoding_of(&entry) {
                 problems.push(problem);
             }
             for (number, extent) in entry.extents.iter().enumerate() {

@@ -84,6 +84,10 @@ fn what_is_wrong_is_named_with_its_line() {
             good.replace(r#""offset":7"#, r#""offset":18446744073709551615"#),
             "beyond 2^64",
         ),
+        (
+            good.replace(r#"["zstd"]"#, r#"["zstd:named"]"#),
+            "expected a name that ends in .zst",
+        ),
         ("nonsense".to_owned(), "expected ident"),
         ("x".repeat(MAX_LINE + 1), "is too long"),
     ] {

@@ -19,7 +19,8 @@ impl Engine for ColdFiles {
         .summary("The files of a stopped server")
         .databases(&["mysql", "mariadb"])
         .operations(&[Operation::FullBackup, Operation::Restore])
-        .restores_to(&[TargetKind::DataDir]);
+        .restores_to(&[TargetKind::DataDir])
+        .restores_directories();
 
     fn full_backup(&self, job: &BackupJob) -> Result<Outcome, EngineError> {
         let dir = job.server().data_dir.as_deref().ok_or_else(|| {

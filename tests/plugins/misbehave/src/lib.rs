@@ -31,6 +31,7 @@ impl Engine for Misbehave {
             Operation::Clean,
         ])
         .restores_to(&[TargetKind::Server, TargetKind::DataDir])
+        .restores_directories()
         .options_schema(include_str!("options.schema.json"));
 
     fn full_backup(&self, job: &BackupJob) -> Result<Outcome, EngineError> {

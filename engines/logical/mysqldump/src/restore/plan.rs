@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind, Selection};
 
+use backstay_mysql::target;
+
 use super::unknown;
 use crate::backup::{ACCOUNTS, SERVER_OBJECTS};
 use crate::section::{Kind, Section};
-
-/// How many names an error offers.
-const OFFERED: usize = 5;
-/// How alike a name must be to be offered, from 0 to 1.
-const ALIKE: f64 = 0.7;
 
 /// A section that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,12 +114,9 @@ impl Plan {
         for pattern in &selection.include {
             if !all().any(|part| pattern.matches(&part.section.schema, &part.section.name)) {
                 let message = format!("no table, view or sequence of the backup fits `{pattern}`");
-                let close = close_names(&pattern.to_string(), all().map(|part| &part.section));
-                let advice = if close.is_empty() {
-                    "see `backstay show` for what the backup has".to_owned()
-                } else {
-                    format!("it has {}", close.join(", "))
-                };
+                let names = all().filter(|part| part.section.kind != Kind::ViewStub);
+                let names = names.map(|part| format!("{}.{}", part.section.schema, part.section.name));
+                let advice = target::it_has(&pattern.to_string(), names);
                 return Err(EngineError::new(ErrorKind::Usage, message).advise(advice));
             }
         }
@@ -166,17 +160,6 @@ pub(super) fn target_schemas<'a>(chosen: &[(&'a str, &'a Part)]) -> BTreeMap<&'a
         schemas.entry(*target).or_insert(part.section.schema.as_str());
     }
     schemas
-}
-
-fn close_names<'a>(wanted: &str, sections: impl Iterator<Item = &'a Section>) -> Vec<String> {
-    let mut close: Vec<(f64, String)> = sections
-        .filter(|section| section.kind != Kind::ViewStub)
-        .map(|section| format!("{}.{}", section.schema, section.name))
-        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, &name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .collect();
-    close.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    close.into_iter().take(OFFERED).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]

@@ -5,14 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use backstay_engine_api::Selection;
+use backstay_bed::{on_both, run};
 use backstay_engine_api::position::TypedPosition;
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
-use crate::bed::run;
-use crate::host::TestHost;
-use crate::{on_both, target};
+use crate::{TestHost, target};
 
 on_both!(the_dump_is_the_position);
 
@@ -61,19 +59,18 @@ fn the_dump_is_the_position(flavour: Flavour) {
             })
             .collect();
         thread::sleep(Duration::from_millis(200));
-        let host = TestHost::default();
-        let (record, usable) = host.backup(source.address(), json!({})).unwrap();
+        let host = TestHost::new();
+        let usable = host.backup(source.address(), json!({})).unwrap();
         let at_end = transactions(&mut source.session());
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(
-            host.guarded.lock().unwrap().len() >= 2,
+            host.guarded().len() >= 2,
             "the lock's session and the dump's are guarded"
         );
 
         let target = target(flavour);
-        host.restore(&record, target.address(), false, Selection::default(), json!({}))
-            .unwrap();
+        host.restore_all(target.address(), json!({})).unwrap();
         let at = count(&usable.positions[0].typed().unwrap());
         let rows: Vec<u64> = ["a", "m", "z"]
             .map(|table| {

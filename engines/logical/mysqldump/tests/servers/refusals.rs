@@ -1,14 +1,11 @@
 //! What must not become a backup, or not be restored; and what is left afterwards: nothing.
 
-use std::time::{Duration, Instant};
-
+use backstay_bed::{on_both, run, until_waits};
 use backstay_engine_api::{ErrorKind, Secret, Selection, Server};
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
-use crate::bed::{Bed, run};
-use crate::host::TestHost;
-use crate::{everything, on_both, target};
+use crate::{TestHost, everything, target};
 
 on_both!(
     an_event_that_the_tools_choke_on,
@@ -21,33 +18,6 @@ on_both!(
     a_damaged_part,
 );
 
-/// That nobody but us is on the server, nor any lock.
-fn assert_free(bed: &Bed) {
-    let mut session = bed.session();
-    let own = session.connection_id().to_string();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let rows = session.query_named("SHOW FULL PROCESSLIST").unwrap();
-        let others: Vec<_> = rows
-            .iter()
-            .filter(|row| row.get(&["Id"]) != Some(&own) && row.get(&["Command"]) != Some("Daemon"))
-            .collect();
-        if others.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "still on the server: {others:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    run(
-        &mut session,
-        &[
-            "SET SESSION lock_wait_timeout = 1",
-            "CREATE DATABASE free",
-            "DROP DATABASE free",
-        ],
-    );
-}
-
 fn an_event_that_the_tools_choke_on(flavour: Flavour) {
     let bed = target(flavour);
     run(
@@ -57,10 +27,10 @@ fn an_event_that_the_tools_choke_on(flavour: Flavour) {
             "CREATE EVENT d.e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT ';;'",
         ],
     );
-    let error = TestHost::default().backup(bed.address(), json!({})).unwrap_err();
+    let error = TestHost::new().backup(bed.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.message.contains("event `d`.`e` has `;;` in its text"), "{error}");
-    assert_free(&bed);
+    bed.assert_free(&[]);
 }
 
 fn a_view_that_does_not_work(flavour: Flavour) {
@@ -74,17 +44,17 @@ fn a_view_that_does_not_work(flavour: Flavour) {
             "DROP TABLE d.t",
         ],
     );
-    let error = TestHost::default().backup(bed.address(), json!({})).unwrap_err();
+    let error = TestHost::new().backup(bed.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Program, "{error}");
     assert!(
         error.to_string().contains("View 'd.v' references invalid table(s)"),
         "{error}"
     );
-    assert_free(&bed);
+    bed.assert_free(&[]);
 }
 
 fn names_with_line_breaks(flavour: Flavour) {
-    let (bed, to, host) = (target(flavour), target(flavour), TestHost::default());
+    let (bed, to, host) = (target(flavour), target(flavour), TestHost::new());
     run(
         &mut bed.session(),
         &[
@@ -94,10 +64,9 @@ fn names_with_line_breaks(flavour: Flavour) {
             "CREATE VIEW `d\nd`.`v\n-- v` AS SELECT 1 AS a",
         ],
     );
-    let (record, _) = host.backup(bed.address(), json!({})).unwrap();
+    host.backup(bed.address(), json!({})).unwrap();
     assert!(host.text("table/d%0Ad/t%0At.sql").contains("INSERT INTO `t\nt` VALUES"));
-    host.restore(&record, to.address(), false, Selection::default(), json!({}))
-        .unwrap();
+    host.restore_all(to.address(), json!({})).unwrap();
     assert_eq!(
         to.session().query_first("SELECT `a\nb` FROM `d\nd`.`t\nt`").unwrap(),
         Some(1)
@@ -106,47 +75,42 @@ fn names_with_line_breaks(flavour: Flavour) {
     // A column's name that forges a section: never a wrong cut.
     let forged = "CREATE TABLE `d\nd`.zz (`x\n--\n-- Table structure for table ``t\nt``\n--\nx` INT)";
     run(&mut bed.session(), &[forged]);
-    let error = TestHost::default().backup(bed.address(), json!({})).unwrap_err();
+    let error = TestHost::new().backup(bed.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Program, "{error}");
-    assert_free(&bed);
+    bed.assert_free(&[]);
 }
 
 fn cancelled(flavour: Flavour) {
     let bed = everything(flavour);
-    let host = TestHost {
-        cancel_after: Some(12),
-        ..TestHost::default()
-    };
+    let host = TestHost::new();
+    host.cancel_after_objects(12);
     let error = host.backup(bed.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
-    assert_free(&bed);
+    bed.assert_free(&[]);
 }
 
 fn a_restore_that_waits_is_cancelled(flavour: Flavour) {
-    let (bed, host) = (everything(flavour), TestHost::default());
-    let (record, _) = host.backup(bed.address(), json!({})).unwrap();
+    let (bed, host) = (everything(flavour), TestHost::new());
+    host.backup(bed.address(), json!({})).unwrap();
     let mut holder = bed.session();
     run(&mut holder, &["BEGIN", "SELECT COUNT(*) FROM crm.customers"]);
-    let cancel = std::sync::Arc::clone(&host.cancel);
+    let other = host.clone();
+    let mut watcher = bed.session();
     let canceller = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_secs(1));
-        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        until_waits(&mut watcher, "DROP");
+        other.cancel();
     });
     let selection = Selection {
         include: vec!["crm.customers".parse().unwrap()],
         ..Selection::default()
     };
-    let started = Instant::now();
-    let error = host
-        .restore(&record, bed.address(), true, selection, json!({}))
-        .unwrap_err();
+    let error = host.restore(bed.address(), true, selection, json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
     canceller.join().unwrap();
     let rows: Option<u64> = holder.query_first("SELECT COUNT(*) FROM crm.customers").unwrap();
     assert_eq!(rows, Some(5), "nothing happened");
     drop(holder);
-    assert_free(&bed);
+    bed.assert_free(&[]);
 }
 
 fn missing_privileges(flavour: Flavour) {
@@ -167,7 +131,7 @@ fn missing_privileges(flavour: Flavour) {
     // Grants are added as the errors ask for them, as an operator would.
     let mut asked: Vec<String> = Vec::new();
     let host = loop {
-        let host = TestHost::default();
+        let host = TestHost::new();
         let error = match host.backup(server.clone(), json!({})) {
             Ok(_) => break host,
             Err(error) => error,
@@ -192,11 +156,11 @@ fn missing_privileges(flavour: Flavour) {
 }
 
 fn nothing_is_dropped_before_accounts_are_there(flavour: Flavour) {
-    let (bed, to, host) = (target(flavour), target(flavour), TestHost::default());
+    let (bed, to, host) = (target(flavour), target(flavour), TestHost::new());
     let shop = ["CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT)"];
     run(&mut bed.session(), &shop);
     run(&mut bed.session(), &["CREATE USER clerk@localhost"]);
-    let (record, _) = host.backup(bed.address(), json!({})).unwrap();
+    host.backup(bed.address(), json!({})).unwrap();
 
     let mut root = to.session();
     run(&mut root, &shop);
@@ -214,41 +178,32 @@ fn nothing_is_dropped_before_accounts_are_there(flavour: Flavour) {
         password: Some(Secret::new("secret")),
         ..to.address()
     };
-    let error = host
-        .restore(&record, loader, true, Selection::default(), json!({}))
-        .unwrap_err();
+    let error = host.restore(loader, true, Selection::default(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Privilege, "{error}");
     assert!(error.to_string().contains("CREATE USER"), "{error}");
     let rows: Vec<i32> = root.query("SELECT id FROM shop.orders").unwrap();
     assert_eq!(rows, [7], "what was there still is");
     drop(root);
-    assert_free(&to);
+    to.assert_free(&[]);
 }
 
 fn a_damaged_part(flavour: Flavour) {
-    let (bed, to, host) = (everything(flavour), target(flavour), TestHost::default());
-    let (record, _) = host.backup(bed.address(), json!({"accounts": false})).unwrap();
+    let (bed, to, host) = (everything(flavour), target(flavour), TestHost::new());
+    host.backup(bed.address(), json!({"accounts": false})).unwrap();
     let text = host
         .text("table/shop/parts.sql")
         .replace("INSERT INTO `parts`", "INSERT INTO `missing`");
-    host.objects
-        .lock()
-        .unwrap()
-        .get_mut("table/shop/parts.sql")
-        .unwrap()
-        .bytes = text.into_bytes();
+    host.backups()[0].objects.get_mut("table/shop/parts.sql").unwrap().bytes = text.into_bytes();
     run(&mut to.session(), &["CREATE USER clerk@localhost"]);
-    let error = host
-        .restore(&record, to.address(), false, Selection::default(), json!({}))
-        .unwrap_err();
+    let error = host.restore_all(to.address(), json!({})).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Program, "{error}");
     assert!(error.message.contains("while it restored table shop.parts"), "{error}");
     assert!(error.causes.iter().any(|line| line.contains("missing")), "{error}");
 
-    host.objects.lock().unwrap().remove("table/shop/parts.sql");
+    host.backups()[0].objects.remove("table/shop/parts.sql");
     let error = host
-        .restore(&record, to.address(), true, Selection::default(), json!({}))
+        .restore(to.address(), true, Selection::default(), json!({}))
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Damaged, "{error}");
-    assert_free(&to);
+    to.assert_free(&[]);
 }

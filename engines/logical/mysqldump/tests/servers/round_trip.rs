@@ -1,13 +1,12 @@
 //! Everything there and back.
 
+use backstay_bed::{on_both, run};
 use backstay_engine_api::{EngineError, ErrorKind, Notice, Selection};
 use backstay_mysql::Flavour;
 use serde_json::json;
 
-use crate::bed::run;
 use crate::describe::describe;
-use crate::host::TestHost;
-use crate::{everything, on_both, target};
+use crate::{TestHost, everything, target};
 
 on_both!(everything_comes_back, an_empty_server, gtid_state);
 
@@ -29,8 +28,8 @@ fn codes(notices: &[Notice], code: &str) -> Vec<String> {
 
 fn everything_comes_back(flavour: Flavour) {
     let source = everything(flavour);
-    let host = TestHost::default();
-    let (record, usable) = host.backup(source.address(), json!({})).unwrap();
+    let host = TestHost::new();
+    let usable = host.backup(source.address(), json!({})).unwrap();
     assert!(!usable.positions.is_empty());
     assert_eq!(codes(&usable.notices, "float-precision"), ["shop.bytes"]);
     if !flavour.is_mariadb() {
@@ -41,10 +40,8 @@ fn everything_comes_back(flavour: Flavour) {
     }
 
     // Put together, the objects are a dump that a client can load.
-    let mut parts: Vec<(u64, String)> = host
+    let mut parts: Vec<(u64, String)> = host.backups()[0]
         .objects
-        .lock()
-        .unwrap()
         .values()
         .filter_map(|object| {
             Some((
@@ -58,9 +55,7 @@ fn everything_comes_back(flavour: Flavour) {
     assert!(dump.ends_with("-- Dump completed\n"), "{}", &dump[dump.len() - 200..]);
 
     let target = target(flavour);
-    let restored = host
-        .restore(&record, target.address(), false, Selection::default(), json!({}))
-        .unwrap();
+    let restored = host.restore_all(target.address(), json!({})).unwrap();
     assert_eq!(codes(&restored.notices, "gtid-not-set"), [""]);
     assert!(
         codes(&restored.notices, "account-kept").contains(&"'root'@'localhost'".to_owned()),
@@ -86,19 +81,11 @@ fn everything_comes_back(flavour: Flavour) {
             "DELETE FROM crm.customers",
         ],
     );
-    let refused: EngineError = host
-        .restore(&record, target.address(), false, Selection::default(), json!({}))
-        .unwrap_err();
+    let refused: EngineError = host.restore_all(target.address(), json!({})).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Refused, "{refused}");
     assert!(refused.message.contains("is not empty: it has "), "{refused}");
-    host.restore(
-        &record,
-        target.address(),
-        true,
-        Selection::default(),
-        json!({"accounts": false}),
-    )
-    .unwrap();
+    host.restore(target.address(), true, Selection::default(), json!({"accounts": false}))
+        .unwrap();
     want.extend(
         describe(&mut target.session(), &["other"])
             .into_iter()
@@ -111,57 +98,39 @@ fn everything_comes_back(flavour: Flavour) {
 }
 
 fn an_empty_server(flavour: Flavour) {
-    let (source, host) = (target(flavour), TestHost::default());
-    let (record, usable) = host.backup(source.address(), json!({})).unwrap();
+    let (source, host) = (target(flavour), TestHost::new());
+    let usable = host.backup(source.address(), json!({})).unwrap();
     assert_eq!(codes(&usable.notices, "no-schemas").len(), 1);
-    let names: Vec<String> = host.objects.lock().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["accounts.sql", "server-objects.sql"]);
-    host.restore(
-        &record,
-        target(flavour).address(),
-        false,
-        Selection::default(),
-        json!({}),
-    )
-    .unwrap();
+    assert_eq!(host.names(), ["accounts.sql", "server-objects.sql"]);
+    host.restore_all(target(flavour).address(), json!({})).unwrap();
 }
 
 fn gtid_state(flavour: Flavour) {
-    let (source, target, host) = (everything(flavour), target(flavour), TestHost::default());
-    let (record, usable) = host
+    let (source, target, host) = (everything(flavour), target(flavour), TestHost::new());
+    let usable = host
         .backup(source.address(), json!({"include_schemas": ["crm"]}))
         .unwrap();
-    let names: Vec<String> = host
-        .objects
-        .lock()
-        .unwrap()
-        .keys()
-        .filter(|name| name.starts_with("table/"))
-        .cloned()
-        .collect();
+    let mut names = host.names();
+    names.retain(|name| name.starts_with("table/"));
     assert_eq!(names, ["table/crm/customers.sql"]);
     let options = json!({"gtid": "set", "accounts": false, "skip_binary_log": true});
     // Its view reads from a schema that was left out.
-    let error = host
-        .restore(&record, target.address(), false, Selection::default(), options.clone())
-        .unwrap_err();
+    let error = host.restore_all(target.address(), options.clone()).unwrap_err();
     assert!(error.message.contains("while it restored view crm.zähler"), "{error}");
     run(&mut target.session(), &["DROP DATABASE crm"]);
     run(&mut source.session(), &["DROP VIEW crm.`zähler`"]);
-    let host = TestHost::default();
-    let (record, usable_now) = host
+    let host = TestHost::new();
+    let usable_now = host
         .backup(source.address(), json!({"include_schemas": ["crm"]}))
         .unwrap();
     assert_ne!(usable_now.positions, usable.positions);
-    let restored = host
-        .restore(&record, target.address(), false, Selection::default(), options)
-        .unwrap();
-    assert_eq!(restored.positions, record.positions);
+    let restored = host.restore_all(target.address(), options).unwrap();
+    assert_eq!(restored.positions, usable_now.positions);
     let variable = if flavour.is_mariadb() {
         "gtid_slave_pos"
     } else {
         "gtid_executed"
     };
     let state = target.session().variable(variable).unwrap().unwrap();
-    assert_eq!(state.replace('\n', ""), record.positions[0].value);
+    assert_eq!(state.replace('\n', ""), usable_now.positions[0].value);
 }

@@ -1,12 +1,11 @@
 //! Single tables.
 
+use backstay_bed::{on_both, run};
 use backstay_engine_api::{ErrorKind, Selection};
 use backstay_mysql::Flavour;
 use serde_json::json;
 
-use crate::bed::run;
-use crate::host::TestHost;
-use crate::{everything, on_both};
+use crate::{TestHost, everything};
 
 on_both!(tables_beside_and_over_the_originals);
 
@@ -19,17 +18,11 @@ fn selection(include: &[&str], into: Option<&str>) -> Selection {
 }
 
 fn tables_beside_and_over_the_originals(flavour: Flavour) {
-    let (source, host) = (everything(flavour), TestHost::default());
-    let (record, _) = host.backup(source.address(), json!({})).unwrap();
+    let (source, host) = (everything(flavour), TestHost::new());
+    host.backup(source.address(), json!({})).unwrap();
     let mut session = source.session();
     let restore = |include: &[&str], into, overwrite| {
-        host.restore(
-            &record,
-            source.address(),
-            overwrite,
-            selection(include, into),
-            json!({}),
-        )
+        host.restore(source.address(), overwrite, selection(include, into), json!({}))
     };
     let sum = |session: &mut backstay_mysql::Session, table: &str| {
         session
@@ -42,7 +35,7 @@ fn tables_beside_and_over_the_originals(flavour: Flavour) {
     // Beside it: only what is needed is read.
     let restored = restore(&["shop.orders"], Some("a copy"), false).unwrap();
     assert_eq!(
-        *host.opened.lock().unwrap(),
+        host.opened(),
         ["schema/shop.sql", "header.sql", "table/shop/orders.sql", "footer.sql"]
     );
     assert_eq!(sum(&mut session, "`a copy`.orders"), sum(&mut session, "shop.orders"));

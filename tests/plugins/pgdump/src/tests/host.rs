@@ -97,6 +97,7 @@ impl Backup {
             bytes: 0,
             stored_bytes: 0,
             notices: Vec::new(),
+            log: None,
             state: Value::Null,
             other: Map::new(),
         }

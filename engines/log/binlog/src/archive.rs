@@ -1,0 +1,193 @@
+//! Archiving a server's log: it is read as a replica reads it, and cut into segments between two transactions.
+//!
+//! A segment is closed at a size or at an age, whichever comes first, but never inside a transaction: a huge one makes a
+//! larger segment. It is written as it comes, so that memory does not depend on how large that is.
+
+mod start;
+
+use std::time::{Duration, Instant};
+
+use backstay_engine_api::job::ArchiveStatus;
+use backstay_engine_api::position::PointInTime;
+use backstay_engine_api::{ArchiveJob, EngineError, ErrorKind, Position, PositionKind};
+use backstay_mysql::binlog::{LogEvent, LogStream, Mode, PieceWriter, Place, Received, log_end};
+use backstay_mysql::{Session, facts};
+
+use start::Beginning;
+
+/// How long is waited for an event before the host is asked whether to stop.
+const TURN: Duration = Duration::from_millis(200);
+/// How long a server may send nothing; while nothing is logged, it says so every second.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is said how the archive stands.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// Archives until the job is cancelled, or the log's end is reached if that is asked for.
+pub(crate) fn archive_log(job: &ArchiveJob) -> Result<(), EngineError> {
+    let mut session = Session::connect(job.server())?;
+    let server = facts(&mut session)?;
+    let now = log_end(&mut session, &server)?;
+    let Beginning { start, from } = start::find(job, &mut session, &server, &now)?;
+    let ahead = clock_difference(&mut session)?;
+    let mode = if job.once() { Mode::Once } else { Mode::Follow };
+    let mut archiver = Archiver {
+        job,
+        address: session.address(),
+        stream: LogStream::open(&mut session, &start, mode)?,
+        segment: Open::after(job, from.clone()),
+        archived: from,
+        ahead,
+        said: None,
+    };
+    // The stream has a connection of its own.
+    drop(session);
+    let followed = archiver.follow();
+    // Whatever ended it: what is whole is archived.
+    let whole = !archiver.stream.inside_transaction() && archiver.segment.writer.transactions() > 0;
+    match followed {
+        Ok(()) => archiver.publish(),
+        Err(error) if whole && error.kind != ErrorKind::Cancelled => {
+            archiver.publish()?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The segment that is being written.
+struct Open<'a> {
+    writer: PieceWriter<&'a ArchiveJob>,
+    /// When its first transaction came, and the second in which that was logged.
+    since: Option<(Instant, i64)>,
+}
+
+impl<'a> Open<'a> {
+    fn after(job: &'a ArchiveJob, positions: Vec<Position>) -> Self {
+        Self {
+            writer: PieceWriter::new(job, positions),
+            since: None,
+        }
+    }
+}
+
+struct Archiver<'a> {
+    job: &'a ArchiveJob,
+    address: String,
+    stream: LogStream,
+    segment: Open<'a>,
+    /// Where the last published segment ends.
+    archived: Vec<Position>,
+    /// How many microseconds the server's clock is ahead of ours.
+    ahead: i64,
+    said: Option<Instant>,
+}
+
+impl Archiver<'_> {
+    /// Reads on; returns when the job is cancelled or the log is at its end, with what is not published yet.
+    fn follow(&mut self) -> Result<(), EngineError> {
+        // Since when nothing has come; a clock is not looked at for each event.
+        let mut silent_since = None;
+        loop {
+            match self.stream.next(TURN)? {
+                Received::Event(event) => {
+                    take(&mut self.segment, &event)?;
+                    silent_since = None;
+                }
+                Received::Heartbeat { .. } => silent_since = None,
+                Received::Nothing if silent_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
+                    return Err(EngineError::new(
+                        ErrorKind::Connection,
+                        format!(
+                            "{} has sent nothing of its binary log for {} s, not even that there is nothing",
+                            self.address,
+                            PATIENCE.as_secs()
+                        ),
+                    ));
+                }
+                Received::Nothing => {}
+                Received::End if self.job.once() => return Ok(()),
+                Received::End => {
+                    return Err(EngineError::new(
+                        ErrorKind::Connection,
+                        format!(
+                            "{} does not send its binary log any further: is it shutting down?",
+                            self.address
+                        ),
+                    ));
+                }
+            }
+            if self.stream.inside_transaction() {
+                continue;
+            }
+            if self.job.cancelled() {
+                return Ok(());
+            }
+            if self.is_due() {
+                self.publish()?;
+            }
+            self.say();
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let age = self.segment.since.map(|(since, _)| since.elapsed());
+        let (bytes, oldest) = (self.job.segment_bytes(), self.job.segment_seconds());
+        self.segment.writer.bytes() >= bytes || age.is_some_and(|age| age >= Duration::from_secs(oldest))
+    }
+
+    /// Makes what is whole a part of the archive.
+    fn publish(&mut self) -> Result<(), EngineError> {
+        if self.segment.writer.transactions() == 0 {
+            return Ok(());
+        }
+        let next = Open::after(self.job, Vec::new());
+        let mut segment = std::mem::replace(&mut self.segment, next).writer.finish("")?;
+        // By that time, a file that was begun later and has the same name is told from this one.
+        let now = PointInTime::now().unix_microseconds() + self.ahead;
+        if let Some(now) = PointInTime::from_unix_microseconds(now) {
+            let at = |position: Position| match position.kind == PositionKind::BINLOG_FILE {
+                true => position.at(now),
+                false => position,
+            };
+            segment.to = segment.to.into_iter().map(at).collect();
+        }
+        let to = segment.to.clone();
+        self.job.publish(segment)?;
+        self.segment = Open::after(self.job, to.clone());
+        self.archived = to;
+        self.said = None;
+        Ok(())
+    }
+
+    /// Says how the archive stands, now and then.
+    fn say(&mut self) {
+        if self.said.is_some_and(|at| at.elapsed() < STATUS_EVERY) {
+            return;
+        }
+        self.said = Some(Instant::now());
+        let now = (PointInTime::now().unix_microseconds() + self.ahead) as f64 / 1e6;
+        // What is not published is as old as the first of it. A clock that was put back must not make it younger than 0.
+        let lag = match self.segment.since {
+            None => 0.0,
+            Some((since, logged)) => (now - logged as f64).max(since.elapsed().as_secs_f64()),
+        };
+        self.job.status(ArchiveStatus {
+            archived: self.archived.clone(),
+            lag: Some(lag),
+        });
+    }
+}
+
+fn take(segment: &mut Open<'_>, event: &LogEvent<'_>) -> Result<(), EngineError> {
+    if event.place == Place::Begins && segment.since.is_none() {
+        segment.since = Some((Instant::now(), i64::from(event.raw.header.timestamp)));
+    }
+    segment.writer.take(event).map(drop)
+}
+
+/// How many microseconds the server's clock is ahead of ours.
+fn clock_difference(session: &mut Session) -> Result<i64, EngineError> {
+    let theirs: Option<f64> = session.query_first("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)")?;
+    let ours = PointInTime::now().unix_microseconds();
+    Ok(theirs.map_or(0, |theirs| (theirs * 1e6) as i64 - ours))
+}

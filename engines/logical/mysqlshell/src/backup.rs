@@ -1,0 +1,172 @@
+//! A full backup.
+//!
+//! 1. Each worker connects. Under the global read lock they open their snapshots, the position is read, and DDL is blocked
+//!    instead: writers go on.
+//! 2. The catalogue is read: what there is, which does not change any more.
+//! 3. Definitions and the JSON files are written, by sessions of their own; then the rows, by the workers, from their
+//!    snapshots.
+//! 4. `@.done.json` is written, after everything else has reached the repository, if DDL was blocked to the end.
+
+mod instance;
+mod metadata;
+
+use std::cell::RefCell;
+use std::io::Write as _;
+
+use backstay_engine_api::{Attributes, BackupJob, EngineError, Notice, Outcome, Storage, Usable};
+use backstay_mysql::binlog::LIMITED;
+use backstay_mysql::facts::SYSTEM_SCHEMAS;
+use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges};
+use serde_json::json;
+
+use crate::catalogue::{Catalogue, Filter};
+use crate::definitions::Definitions;
+use crate::format::done::DoneFile;
+use crate::format::{names, to_json};
+use crate::options::{Content, Options};
+use crate::rows::{self, Dumped, Worker};
+
+/// The `kind` of the files about the whole dump.
+pub(crate) const INSTANCE: &str = "instance";
+/// The `kind` of the object with accounts and grants.
+pub(crate) const ACCOUNTS: &str = "accounts";
+
+/// Takes a full backup.
+///
+/// # Errors
+/// Whatever keeps it from being whole.
+pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
+    let options: Options = job.options()?;
+    let filter = Filter::of(&options)?;
+    let begin = instance::now();
+    let mut session = Session::connect(job.server())?;
+    let server = facts(&mut session)?;
+
+    let (mut point, mut workers) = take(job, &options, &filter, &mut session)?;
+
+    job.doing("reading the catalogue");
+    let catalogue = Catalogue::read(&mut session, &filter)?;
+    let schemas: Vec<&str> = catalogue.schemas.iter().map(|schema| schema.name.as_str()).collect();
+    if options.content == Content::Definitions || catalogue.tables.is_empty() {
+        workers.clear();
+    }
+    let bytes = catalogue.tables.iter().map(|table| table.bytes).sum();
+    let objects = metadata::objects(&catalogue, &options) + rows::objects(&options, &catalogue.tables) + 5;
+    job.expect(Some(bytes), Some(objects));
+
+    let mut notices = point.notices().to_vec();
+    notices.extend(catalogue.notices.iter().cloned());
+    let definitions = Definitions::of(&mut session)?;
+    let mut users = None;
+    if options.accounts {
+        let accounts = accounts::read(&mut session)?;
+        let text = crate::accounts::write(&accounts, &definitions);
+        object(job, names::USERS_SQL, Attributes::kind(ACCOUNTS), text.as_bytes())?;
+        users = Some(crate::accounts::names(&accounts));
+    }
+    if schemas.is_empty() {
+        notices.push(Notice::new("no-schemas", "the server has no schemas to dump"));
+    }
+    let head = instance::file(&mut session, &options, &catalogue, &point, users, begin)?;
+    object(job, names::INSTANCE, Attributes::kind(INSTANCE), &to_json(&head)?)?;
+    for name in [names::PRE_SQL, names::POST_SQL] {
+        object(job, name, Attributes::kind(INSTANCE), definitions.instance().as_bytes())?;
+    }
+    metadata::write(job, &options, &session, &definitions, &catalogue)?;
+
+    let dumped = if options.content == Content::Definitions {
+        Dumped::default()
+    } else {
+        rows::dump(job, &options, &catalogue.tables, workers)?
+    };
+    point.check_alive()?;
+    let positions = point.positions().to_vec();
+    let lock_held = point.lock_held();
+    point.release()?;
+    let state = json!({
+        "lock_milliseconds": u64::try_from(lock_held.as_millis()).unwrap_or(u64::MAX),
+        "threads": job.threads(),
+        "schemas": schemas,
+        "tables": catalogue.tables.len(),
+        "views": catalogue.views.len(),
+        "rows": dumped.tables.values().map(|size| size.rows).sum::<u64>(),
+        "bytes": dumped.files.values().sum::<u64>(),
+        "accounts": options.accounts,
+        LIMITED: options.is_limited(),
+    });
+    object(job, names::DONE, Attributes::kind(INSTANCE), &to_json(&done(dumped))?)?;
+    Ok(Outcome::Usable(Usable {
+        server,
+        positions,
+        from: Vec::new(),
+        notices,
+        log: None,
+        state,
+    }))
+}
+
+/// The consistent point, and workers with their snapshots at it; none if no rows are wanted.
+fn take(
+    job: &BackupJob,
+    options: &Options,
+    filter: &Filter,
+    session: &mut Session,
+) -> Result<(ConsistentPoint, Vec<Worker>), EngineError> {
+    let visible: Vec<String> = session.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")?;
+    let own = |schema: &String| SYSTEM_SCHEMAS.iter().any(|own| schema.eq_ignore_ascii_case(own));
+    let wanted: Vec<String> = visible
+        .into_iter()
+        .filter(|schema| !own(schema) && filter.schema(schema))
+        .collect();
+    privileges::check(session, &wanted, options.accounts)?;
+
+    job.doing("waiting for the global read lock");
+    let mut workers = Vec::new();
+    if options.content != Content::Definitions {
+        for _ in 0..job.threads() {
+            workers.push(Worker::open(job, session)?);
+        }
+    }
+    // Filled in if tables have to be kept from being altered one by one.
+    let held: RefCell<Vec<TableName>> = RefCell::default();
+    let list = |session: &mut Session| {
+        let catalogue = Catalogue::read(session, filter)?;
+        let tables = catalogue.tables.into_iter().map(|table| TableName {
+            schema: table.schema,
+            name: table.name,
+        });
+        *held.borrow_mut() = tables.collect();
+        Ok(held.borrow().clone())
+    };
+    let locks = LockOptions {
+        lock_wait: options.lock_wait(),
+        tables: Some(&list),
+    };
+    ConsistentPoint::take(job, job.server(), locks, |_| {
+        Worker::open_snapshots(&mut workers, &held.borrow())?;
+        Ok(workers)
+    })
+}
+
+fn done(dumped: Dumped) -> DoneFile {
+    let mut done = DoneFile {
+        end: instance::now(),
+        data_bytes: dumped.files.values().sum(),
+        chunk_file_bytes: dumped.files,
+        ..DoneFile::default()
+    };
+    for ((schema, table), size) in dumped.tables {
+        let bytes = done.table_data_bytes.entry(schema.clone()).or_default();
+        bytes.insert(table.clone(), size.bytes);
+        done.table_rows.entry(schema).or_default().insert(table, size.rows);
+    }
+    done
+}
+
+/// Writes a whole object; nothing that people read is compressed.
+fn object(job: &BackupJob, name: &str, attributes: Attributes, bytes: &[u8]) -> Result<(), EngineError> {
+    let mut object = job.create(name, attributes, Storage::Store)?;
+    object.write_all(bytes)?;
+    object.finish()?;
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Columns: which are dumped, and how their values are written.
+
+use super::{Column, Encoding};
+
+/// A row of `information_schema.COLUMNS`.
+#[derive(Debug, Clone)]
+pub(super) struct ColumnRow {
+    pub(super) position: u64,
+    pub(super) name: String,
+    /// In lower case.
+    pub(super) data_type: String,
+    pub(super) column_type: String,
+    pub(super) collation: Option<String>,
+    pub(super) nullable: bool,
+    /// `ROW START` and `ROW END` are a period's (MariaDB).
+    pub(super) generated: String,
+    /// `PRI` if it is of the primary key, or of what stands in for it.
+    pub(super) primary: bool,
+}
+
+/// Types that are numbers and times. What is not here, and not bytes, is text.
+const PLAIN: [&str; 15] = [
+    "tinyint",
+    "smallint",
+    "mediumint",
+    "int",
+    "bigint",
+    "decimal",
+    "double",
+    "year",
+    "date",
+    "time",
+    "datetime",
+    "timestamp",
+    "integer",
+    "numeric",
+    "real",
+];
+
+const GEOMETRIES: [&str; 9] = [
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geomcollection",
+    "geometrycollection",
+];
+
+impl ColumnRow {
+    /// Whether its values are those of a period of system time.
+    pub(super) fn is_period(&self) -> bool {
+        ["ROW START", "ROW END"].contains(&self.generated.as_str())
+    }
+
+    /// Whether it is dumped.
+    pub(super) fn is_stored(&self) -> bool {
+        self.generated.is_empty()
+    }
+
+    pub(super) fn column(&self) -> Column {
+        Column {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+            encoding: encoding(&self.data_type, self.collation.as_deref()),
+            // Where `'0'` is one too, no text is left for the error value.
+            empty_member: self.data_type == "enum"
+                && is_member(&self.column_type, "")
+                && !is_member(&self.column_type, "0"),
+        }
+    }
+}
+
+fn encoding(data_type: &str, collation: Option<&str>) -> Encoding {
+    let bytes = data_type.ends_with("binary")
+        || data_type.ends_with("blob")
+        || ["bit", "vector"].contains(&data_type)
+        || GEOMETRIES.contains(&data_type)
+        // An ENUM or SET of bytes.
+        || collation == Some("binary");
+    if bytes {
+        Encoding::Base64
+    } else if data_type == "float" {
+        Encoding::Float
+    } else if PLAIN.contains(&data_type) {
+        Encoding::Plain
+    } else {
+        Encoding::Text
+    }
+}
+
+/// Whether an ENUM's definition (`enum('a','it''s')`) names a member. `member` has no quotes.
+fn is_member(column_type: &str, member: &str) -> bool {
+    let mut rest = column_type;
+    while let Some((_, quoted)) = rest.split_once('\'') {
+        // A quote in a member is doubled.
+        let mut end = 0;
+        while let Some(at) = quoted[end..].find('\'') {
+            end += at;
+            if !quoted[end + 1..].starts_with('\'') {
+                break;
+            }
+            end += 2;
+        }
+        if &quoted[..end] == member {
+            return true;
+        }
+        rest = quoted.get(end + 1..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_an_enum() {
+        for (column_type, empty, zero) in [
+            ("enum('')", true, false),
+            ("enum('a','')", true, false),
+            ("enum('','0')", true, true),
+            ("enum('a','b')", false, false),
+            ("enum('it''s','''')", false, false),
+            ("enum('''','')", true, false),
+            ("enum(',','0')", false, true),
+            ("enum('','it''s,')", true, false),
+        ] {
+            assert_eq!(is_member(column_type, ""), empty, "{column_type}");
+            assert_eq!(is_member(column_type, "0"), zero, "{column_type}");
+        }
+    }
+
+    #[test]
+    fn encodings() {
+        for (data_type, collation, want) in [
+            ("int", None, Encoding::Plain),
+            ("decimal", None, Encoding::Plain),
+            ("double", None, Encoding::Plain),
+            ("float", None, Encoding::Float),
+            ("timestamp", None, Encoding::Plain),
+            ("varchar", Some("utf8mb4_bin"), Encoding::Text),
+            ("json", None, Encoding::Text),
+            ("enum", Some("latin1_swedish_ci"), Encoding::Text),
+            ("set", Some("binary"), Encoding::Base64),
+            ("inet6", None, Encoding::Text),
+            ("uuid", None, Encoding::Text),
+            ("varbinary", None, Encoding::Base64),
+            ("mediumblob", None, Encoding::Base64),
+            ("bit", None, Encoding::Base64),
+            ("geomcollection", None, Encoding::Base64),
+            ("vector", None, Encoding::Base64),
+        ] {
+            assert_eq!(encoding(data_type, collation), want, "{data_type}");
+        }
+    }
+}

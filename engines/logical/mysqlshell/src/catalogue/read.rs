@@ -1,0 +1,297 @@
+//! Reading the catalogue: a few queries for everything, however many tables there are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use backstay_engine_api::{EngineError, Notice};
+use backstay_mysql::{Session, facts, quote_identifier, quote_text};
+
+use super::columns::ColumnRow;
+use super::key::{Candidate, best};
+use super::losses;
+use super::rows::{IndexColumn, PartitionRow, Reader, TableRow};
+use super::{Catalogue, Column, Encoding, Filter, KeyColumn, Partition, Schema, Table, View};
+use crate::format::names::BaseNames;
+
+impl Catalogue {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Usage`](backstay_engine_api::ErrorKind::Usage) if a pattern of `filter` matches nothing; as [`Session::query`].
+    pub(crate) fn read(session: &mut Session, filter: &Filter) -> Result<Self, EngineError> {
+        if !session.flavour().is_mariadb() {
+            // Else sizes can be a day old. The server takes them from its tables' statistics, which is fast.
+            session.run("SET SESSION information_schema_stats_expiry = 0")?;
+            if session.version().at_least(8, 0, 30) {
+                session.run("SET SESSION show_gipk_in_create_table_and_information_schema = ON")?;
+            }
+        }
+        let mut bases = BaseNames::default();
+        let own = facts::SYSTEM_SCHEMAS.map(quote_text).join(", ");
+        // MariaDB shows a file system's `lost+found` as a schema.
+        let mut names: Vec<String> = session.query(format!(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN ({own}, \
+             '#mysql50#lost+found')"
+        ))?;
+        names.retain(|name| filter.schema(name));
+        names.sort();
+        let mut catalogue = Self {
+            notices: facts::left_out(session)?,
+            ..Self::default()
+        };
+        catalogue.schemas = names
+            .iter()
+            .map(|name| Schema {
+                base: bases.schema(name),
+                name: name.clone(),
+                ..Schema::default()
+            })
+            .collect();
+        if !names.is_empty() {
+            let list = names.iter().map(|name| quote_text(name)).collect::<Vec<_>>().join(", ");
+            let mut reader = Reader {
+                session,
+                filter,
+                list,
+                bases,
+            };
+            reader.tables(&mut catalogue)?;
+            reader.programs(&mut catalogue)?;
+        }
+        filter.all_hit()?;
+        losses::add(&mut catalogue, session.flavour());
+        Ok(catalogue)
+    }
+
+    /// The schema of that name, if it is dumped.
+    pub(super) fn schema_mut(&mut self, name: &str) -> Option<&mut Schema> {
+        let at = self
+            .schemas
+            .binary_search_by(|schema| schema.name.as_str().cmp(name))
+            .ok()?;
+        self.schemas.get_mut(at)
+    }
+}
+
+impl Reader<'_> {
+    fn tables(&mut self, catalogue: &mut Catalogue) -> Result<(), EngineError> {
+        let mut found = self.table_rows(catalogue)?;
+        found.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+        let mut columns = self.columns()?;
+        let mut indexes = self.unique_indexes()?;
+        let mut triggers = self.triggers()?;
+        let mut partitions = if found.iter().any(|row| row.partitioned) {
+            self.partitions()?
+        } else {
+            HashMap::new()
+        };
+        for row in found {
+            let place = (row.schema.clone(), row.name.clone());
+            let columns = columns.remove(&place).unwrap_or_default();
+            match row.table_type.as_str() {
+                kind @ ("BASE TABLE" | "SYSTEM VERSIONED") => {
+                    let versioned = kind == "SYSTEM VERSIONED";
+                    let table = self.table(
+                        row,
+                        &columns,
+                        indexes.remove(&place).unwrap_or_default(),
+                        triggers.remove(&place).unwrap_or_default(),
+                        partitions.remove(&place).unwrap_or_default(),
+                    );
+                    if versioned && !table.system_versioned {
+                        catalogue.notices.push(losses::without_history(&table));
+                    }
+                    catalogue.tables.push(table);
+                }
+                "VIEW" => {
+                    if row.comment != "VIEW" {
+                        let text = "the view does not work on the server, and may be refused where it is restored";
+                        catalogue
+                            .notices
+                            .push(Notice::new("view-broken", text).about(format!("{}.{}", row.schema, row.name)));
+                    }
+                    catalogue.views.push(View {
+                        base: self.bases.table(&row.schema, &row.name),
+                        schema: row.schema,
+                        name: row.name,
+                        columns: columns.into_iter().map(|column| column.name).collect(),
+                    });
+                }
+                "SEQUENCE" => {
+                    if let Some(schema) = catalogue.schema_mut(&row.schema) {
+                        schema.sequences.push(row.name);
+                    }
+                }
+                other => {
+                    let message = format!(
+                        "`{}`.`{}` is a {other}, which this engine does not know",
+                        row.schema, row.name
+                    );
+                    return Err(EngineError::other(message).advise("leave it out (exclude_tables)"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn table(
+        &mut self,
+        row: TableRow,
+        columns: &[ColumnRow],
+        indexes: BTreeMap<String, Vec<IndexColumn>>,
+        triggers: Vec<String>,
+        partitions: Vec<PartitionRow>,
+    ) -> Table {
+        let TableRow { schema, name, .. } = row;
+        let stored = columns.iter().filter(|column| column.is_stored());
+        let mut dumped: Vec<Column> = stored.map(ColumnRow::column).collect();
+        let versioned = row.table_type == "SYSTEM VERSIONED" && self.keeps_history(columns);
+        if versioned {
+            dumped.extend(period(columns));
+        }
+        let candidates = indexes
+            .into_iter()
+            .filter_map(|(name, parts)| candidate(name, &parts, columns, &row.engine));
+        let (key_name, key) = match best(candidates.collect()) {
+            Some(key) => (Some(key.name), key.columns),
+            None => (None, Vec::new()),
+        };
+        // The history is not read by partition: those that hold it can not be.
+        let partitions = if versioned { Vec::new() } else { partitions };
+        Table {
+            base: self.bases.table(&schema, &name),
+            engine: row.engine,
+            columns: dumped,
+            key_name,
+            key,
+            partitions: partitions
+                .into_iter()
+                .map(|partition| Partition {
+                    base: self.bases.partition(&schema, &name, &partition.name),
+                    name: partition.name,
+                    rows: partition.rows,
+                    bytes: partition.bytes,
+                })
+                .collect(),
+            rows: row.rows,
+            bytes: row.bytes,
+            triggers,
+            system_versioned: versioned,
+            condition: self.filter.condition(&schema, &name),
+            schema,
+            name,
+        }
+    }
+
+    /// Whether the history of a system-versioned table can be put back: a server takes times for its period, from 10.11 on,
+    /// and no numbers of transactions.
+    fn keeps_history(&self, columns: &[ColumnRow]) -> bool {
+        let times = columns
+            .iter()
+            .filter(|column| column.is_period())
+            .all(|column| column.data_type == "timestamp");
+        self.session.version().at_least(10, 11, 0) && times
+    }
+
+    fn programs(&mut self, catalogue: &mut Catalogue) -> Result<(), EngineError> {
+        let events: Vec<(String, String)> = self.query(
+            "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS",
+            "EVENT_SCHEMA",
+            "",
+        )?;
+        for (schema, name) in events {
+            if let Some(schema) = catalogue.schema_mut(&schema) {
+                schema.events.push(name);
+            }
+        }
+        let routines: Vec<(String, String, String)> = self.query(
+            "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES",
+            "ROUTINE_SCHEMA",
+            "",
+        )?;
+        for (schema, name, kind) in routines {
+            let Some(found) = catalogue.schema_mut(&schema) else {
+                continue;
+            };
+            match kind.as_str() {
+                "FUNCTION" => found.functions.push(name),
+                "PROCEDURE" => found.procedures.push(name),
+                "PACKAGE" => found.packages.push(name),
+                "PACKAGE BODY" => found.package_bodies.push(name),
+                // These have a table of their own.
+                "LIBRARY" => {}
+                other => {
+                    let routine = format!("{}.{}", quote_identifier(&schema), quote_identifier(&name));
+                    let message = format!("{routine} is a {other}, which this engine does not know");
+                    return Err(EngineError::other(message).advise("leave its schema out (exclude_schemas)"));
+                }
+            }
+        }
+        if !self.session.flavour().is_mariadb() && self.session.version().at_least(9, 2, 0) {
+            let libraries: Vec<(String, String)> = self.query(
+                "SELECT LIBRARY_SCHEMA, LIBRARY_NAME FROM information_schema.LIBRARIES",
+                "LIBRARY_SCHEMA",
+                "",
+            )?;
+            for (schema, name) in libraries {
+                if let Some(schema) = catalogue.schema_mut(&schema) {
+                    schema.libraries.push(name);
+                }
+            }
+        }
+        for schema in &mut catalogue.schemas {
+            for names in [
+                &mut schema.events,
+                &mut schema.functions,
+                &mut schema.procedures,
+                &mut schema.libraries,
+                &mut schema.sequences,
+                &mut schema.packages,
+                &mut schema.package_bodies,
+            ] {
+                names.sort();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The period's columns: `row_start` and `row_end`, which are not shown, unless the table says otherwise.
+fn period(columns: &[ColumnRow]) -> [Column; 2] {
+    [("ROW START", "row_start"), ("ROW END", "row_end")].map(|(what, usual)| {
+        let shown = columns.iter().find(|column| column.generated == what);
+        Column {
+            name: shown.map_or_else(|| usual.to_owned(), |column| column.name.clone()),
+            data_type: "timestamp".to_owned(),
+            encoding: Encoding::Plain,
+            empty_member: false,
+        }
+    })
+}
+
+/// An index as a key, if it can be one. A period's end, which is in the keys of tables that keep their history, is left out.
+fn candidate(name: String, parts: &[IndexColumn], columns: &[ColumnRow], engine: &str) -> Option<Candidate> {
+    let mut key = Vec::with_capacity(parts.len());
+    let mut clustered = engine.eq_ignore_ascii_case("InnoDB");
+    for part in parts {
+        let column = columns.iter().find(|column| Some(&column.name) == part.name.as_ref())?;
+        if column.is_period() {
+            continue;
+        }
+        if column.nullable {
+            return None;
+        }
+        clustered &= column.primary;
+        key.push(KeyColumn {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            column_type: column.column_type.clone(),
+            collation: column.collation.clone(),
+            descending: part.descending,
+        });
+    }
+    (!key.is_empty()).then_some(Candidate {
+        name,
+        columns: key,
+        clustered,
+    })
+}

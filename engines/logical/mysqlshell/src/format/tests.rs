@@ -1,0 +1,129 @@
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::done::DoneFile;
+use super::instance::InstanceFile;
+use super::names::{self, BaseNames};
+use super::schema::SchemaFile;
+use super::table::TableFile;
+use super::*;
+
+#[test]
+fn names_are_encoded() {
+    for (name, encoded) in [
+        ("we ird-@sch%é", "we%20ird-%40sch%25é"),
+        ("UPPER.Case/slash\\back", "UPPER.Case%2Fslash%5Cback"),
+        ("日本", "日本"),
+        ("a_b~c.d-1", "a_b~c.d-1"),
+        ("\n`", "%0A%60"),
+    ] {
+        assert_eq!(names::encode(name), encoded);
+    }
+}
+
+#[test]
+fn long_names_are_cut_and_kept_apart() {
+    let mut bases = BaseNames::default();
+    let long = "@".repeat(64);
+    let first = bases.table(&long, &long);
+    assert_eq!(first.len(), 226);
+    assert!(first.ends_with("@%40%40%40%40%40%40%40%40%40%40%40"), "{first}");
+    let second = bases.table(&long, &format!("{}x", &long[1..]));
+    assert_eq!(second, format!("{}1", &first[..225]));
+    let partition = bases.partition("s", &"日".repeat(64), &"本".repeat(64));
+    assert_eq!(partition.len(), 1 + 1 + 192 + 1 + 30 + 1, "{partition}");
+    assert!(partition.ends_with("本0"), "{partition}");
+    let fits = bases.table(&"s".repeat(100), &"t".repeat(124));
+    assert_eq!(fits.len(), 225);
+}
+
+#[test]
+fn chunks() {
+    for (number, last, name) in [(0, false, "s@t@0.tsv.zst"), (12, true, "s@t@@12.tsv.zst")] {
+        assert_eq!(names::chunk("s@t", number, last, "tsv.zst"), name);
+    }
+    assert_eq!(names::index(&names::whole("s@t", "tsv")), "s@t.tsv.idx");
+}
+
+#[test]
+fn what_older_shells_leave_out_has_a_default() {
+    let table: TableFile = from_json(
+        "t.json",
+        br#"{"options": {"schema": "s", "table": "t", "columns": ["a"]}, "extension": "tsv.gz"}"#,
+    )
+    .unwrap();
+    assert_eq!(table.options.fields_terminated_by, "\t");
+    assert!(table.includes_data && table.includes_ddl && !table.chunking);
+    let schema: SchemaFile = from_json("s.json", br#"{"schema": "s", "tables": [], "new key": 1}"#).unwrap();
+    assert!(schema.includes_ddl && schema.libraries.is_empty());
+    let instance = |value: Value| -> InstanceFile { serde_json::from_value(value).unwrap() };
+    let old = instance(json!({"serverVersion": "8.0.36", "gtidExecuted": "a:1-3"}));
+    assert_eq!((old.version_of_server(), old.gtids()), ("8.0.36", "a:1-3"));
+    let new = instance(json!({"source": {"version": "9.7.4", "binlog": {"gtidExecuted": "b:1"}}}));
+    assert_eq!((new.version_of_server(), new.gtids()), ("9.7.4", "b:1"));
+}
+
+#[test]
+fn what_is_no_file_of_the_format_is_damaged() {
+    let error = from_json::<TableFile>("s@t.json", b"{\"triggers\": 3}").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Damaged);
+    assert!(error.message.contains("`s@t.json`"), "{error}");
+}
+
+/// Every file of the shells' dumps is read; what is written of it again is the same, but for keys that are passed over and
+/// maps that have no order.
+#[test]
+fn files_of_a_shell_are_read_and_written_again() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut count = 0;
+    for dump in fs::read_dir(fixtures).unwrap() {
+        let Ok(files) = fs::read_dir(dump.unwrap().path()) else {
+            continue;
+        };
+        for file in files {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if !name.ends_with(".json") {
+                continue;
+            }
+            count += 1;
+            let bytes = fs::read(&path).unwrap();
+            let theirs: Value = serde_json::from_slice(&bytes).unwrap();
+            let ours = if name == names::INSTANCE {
+                let file: InstanceFile = from_json(name, &bytes).unwrap();
+                assert_eq!(file.version_of_server(), "9.7.4-2", "{name}");
+                assert!(file.source.is_some() && file.gtids().contains(':'));
+                to_json(&file).unwrap()
+            } else if name == names::DONE {
+                to_json(&from_json::<DoneFile>(name, &bytes).unwrap()).unwrap()
+            } else if name.contains('@') {
+                let again = to_json(&from_json::<TableFile>(name, &bytes).unwrap()).unwrap();
+                assert_eq!(
+                    String::from_utf8_lossy(&again),
+                    String::from_utf8_lossy(&bytes),
+                    "{name}"
+                );
+                again
+            } else {
+                to_json(&from_json::<SchemaFile>(name, &bytes).unwrap()).unwrap()
+            };
+            let keys = |bytes: &[u8]| -> Vec<String> {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let lines = text.lines().filter_map(|line| line.strip_prefix("    \""));
+                let keys = lines.map(|line| line.split('"').next().unwrap_or(line).to_owned());
+                keys.filter(|key| theirs.get(key).is_some() && key != "source")
+                    .collect()
+            };
+            assert_eq!(keys(&ours), keys(&bytes), "{}", path.display());
+            let ours: Value = serde_json::from_slice(&ours).unwrap();
+            for (key, value) in theirs.as_object().unwrap() {
+                if key != "source" {
+                    assert_eq!(ours.get(key), Some(value), "{key} of {}", path.display());
+                }
+            }
+        }
+    }
+    assert!(count > 40, "{count}");
+}

@@ -1,0 +1,220 @@
+//! A restore to a server.
+//!
+//! Everything that can be refused is refused before the first change: a dump that is not whole, another family's server, schemas
+//! or tables that are in the way. Then come accounts, schemas, tables without most of their keys, rows and indexes, foreign keys,
+//! routines, views, triggers, grants on all these, and at last events, which begin to run as soon as they are there.
+//!
+//! - `dump`: what the dump has, and of it what is restored; `checks`: whether the target takes it.
+//! - `control`: how far a restore has come, kept on the target: one that is interrupted goes on when it is run again.
+//! - `statements`, `scripts`: SQL files; `ddl`: CREATE TABLE taken apart; `tables`, `load`: a table and its rows.
+//! - `phases`: the steps in their order; `board`, `pool`: threads.
+
+mod board;
+mod checks;
+mod control;
+mod ddl;
+mod dump;
+mod load;
+mod phases;
+mod pool;
+mod redo_log;
+mod scripts;
+mod settings;
+mod statements;
+mod tables;
+mod views;
+
+use backstay_engine_api::job::{ChainLink, Level, Target};
+use backstay_engine_api::{BackupKind, BackupRecord, EngineError, ErrorKind, RestoreJob, Restored};
+use backstay_mysql::{Session, gtid_state, quote_identifier, target};
+
+use crate::options::{Content, Gtid, Options};
+use control::Control;
+use dump::Dump;
+use redo_log::RedoLog;
+
+/// What the steps of a restore share.
+struct Restore<'a> {
+    job: &'a RestoreJob,
+    link: &'a ChainLink,
+    options: Options,
+    dump: Dump,
+    record: BackupRecord,
+    session: Session,
+    /// There are no definitions to be restored, or they are not wanted.
+    rows_only: bool,
+    everything: bool,
+}
+
+/// Restores what the job selects.
+///
+/// # Errors
+/// Before anything is changed where that is possible.
+pub(crate) fn restore(job: &RestoreJob) -> Result<Restored, EngineError> {
+    let options: Options = job.options()?;
+    let link = only_link(job.chain())?;
+    let Target::Server(server) = job.target() else {
+        return Err(
+            EngineError::refused("a dump is loaded into a server, and the target is a data directory")
+                .advise("start a server on an empty data directory and restore to it"),
+        );
+    };
+    let dump = Dump::read(job, link, options.content)?;
+    let session = Session::connect(server)?;
+    let has_ddl = dump.schemas.iter().any(|schema| schema.file.includes_ddl)
+        || dump.tables().any(|table| table.file.includes_ddl);
+    let restore = Restore {
+        record: checks::record_of(link.record(), &dump.instance),
+        rows_only: options.content == Content::Data || !has_ddl,
+        everything: job.selection().is_everything(),
+        job,
+        link,
+        options,
+        dump,
+        session,
+    };
+    restore.run()
+}
+
+fn only_link(chain: &[ChainLink]) -> Result<&ChainLink, EngineError> {
+    match chain {
+        [link] if link.record().kind == BackupKind::Full && link.record().engine.name == crate::NAME => Ok(link),
+        _ => Err(EngineError::refused(format!(
+            "expected one full backup of the engine {}, found {}",
+            crate::NAME,
+            chain
+                .iter()
+                .map(|link| format!("{} (of {})", link.record().id, link.record().engine.name))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))),
+    }
+}
+
+impl Restore<'_> {
+    fn run(mut self) -> Result<Restored, EngineError> {
+        let identity = control::identity(self.job, &self.options);
+        if self.options.skip_binary_log {
+            self.session.run("SET SESSION sql_log_bin = 0")?;
+        }
+        let overwrite = self.job.overwrite();
+        let found = if overwrite || self.options.beside {
+            None
+        } else {
+            Control::find(&mut self.session, &identity)?
+        };
+        self.check(found.is_some())?;
+        let guard = self.job.guard(self.session.guard_name(self.session.connection_id()))?;
+        let redo_log = match self.options.disable_redo_log {
+            true => Some(RedoLog::disable(&self.session)?),
+            false => None,
+        };
+        let control = match found {
+            Some(control) => {
+                self.job
+                    .log(Level::Info, "this restore was interrupted: it goes on where it was");
+                control
+            }
+            None => {
+                self.clear()?;
+                let accounts = self.takes_accounts();
+                match self.options.beside {
+                    true => Control::in_memory(),
+                    false => Control::begin(&mut self.session, &identity, accounts)?,
+                }
+            }
+        };
+        let mut notices = phases::run(&mut self, &control)?;
+        if let Some(redo_log) = redo_log {
+            redo_log.enable()?;
+        }
+        let positions = if !self.everything || self.rows_only {
+            Vec::new()
+        } else if self.options.gtid == Gtid::Set {
+            let positions = gtid_state::set(&mut self.session, &self.record)?;
+            // The state is the backup's now, to which nothing may be added.
+            self.session.run("SET SESSION sql_log_bin = 0")?;
+            positions
+        } else {
+            notices.extend(gtid_state::unset_notice(&self.record));
+            gtid_state::replayable(&self.record)
+        };
+        control.end(&mut self.session)?;
+        drop((self.session, guard));
+        Ok(Restored { positions, notices })
+    }
+
+    /// Whether accounts are restored.
+    fn takes_accounts(&self) -> bool {
+        self.everything && !self.rows_only && self.options.accounts && self.dump.has_users
+    }
+
+    /// Refuses what can not be restored to this target.
+    fn check(&mut self, resumed: bool) -> Result<(), EngineError> {
+        let overwrite = self.job.overwrite();
+        if self.options.beside && (self.everything || self.rows_only) {
+            return Err(EngineError::new(
+                ErrorKind::Usage,
+                "beside = true: it is for tables and their definitions that a selection names, and this restore is of another kind",
+            )
+            .advise("name the tables, or leave the option out"));
+        }
+        target::check_family(&self.session, &self.record, self.everything)?;
+        if self.everything {
+            target::check_names(&mut self.session, &self.record)?;
+        }
+        if self.dump.tables().any(|table| !table.chunks.is_empty()) {
+            checks::local_infile(&mut self.session)?;
+        }
+        if self.everything && !self.rows_only && self.options.gtid == Gtid::Set {
+            let mut schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
+            schemas.push(control::SCHEMA);
+            gtid_state::check(&mut self.session, &self.record, &schemas)?;
+        }
+        if resumed {
+            return Ok(());
+        }
+        if self.options.disable_redo_log {
+            checks::occupied(&mut self.session, false)
+                .map_err(|error| error.advise("restore to an empty server, or without disable_redo_log"))?;
+        }
+        if self.rows_only {
+            for table in self.dump.tables().filter(|table| !table.chunks.is_empty()) {
+                checks::takes_rows(&mut self.session, table, overwrite)?;
+            }
+            Ok(())
+        } else if self.everything {
+            checks::occupied(&mut self.session, overwrite)
+        } else {
+            checks::in_the_way(&mut self.session, self.job, &self.dump)
+        }
+    }
+
+    /// Removes what is to be replaced.
+    fn clear(&mut self) -> Result<(), EngineError> {
+        if !self.job.overwrite() {
+            return Ok(());
+        }
+        self.session.run("SET SESSION foreign_key_checks = 0")?;
+        if self.rows_only {
+            for table in self.dump.tables().filter(|table| !table.chunks.is_empty()) {
+                self.session.run(format!("TRUNCATE TABLE {}", table.quoted()))?;
+            }
+        } else if self.everything {
+            let schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
+            target::drop_schemas(self.job, &mut self.session, &schemas)?;
+        } else {
+            for table in self.dump.tables() {
+                self.session.run(format!("DROP TABLE IF EXISTS {}", table.quoted()))?;
+            }
+            for schema in &self.dump.schemas {
+                for sequence in &schema.file.sequences {
+                    let (schema, sequence) = (quote_identifier(&schema.target), quote_identifier(sequence));
+                    self.session
+                        .run(format!("DROP SEQUENCE IF EXISTS {schema}.{sequence}"))?;
+                }
+            }
+        }
+        self.session.run("SET SESSION foreign_key_checks = 1")
+    }
+}

@@ -1,0 +1,186 @@
+//! [`Control`]: how far a restore has come, kept on the target itself, so that an interrupted one can go on.
+//!
+//! Progress of a data file is written in the transaction that loads its rows: either both are there or neither.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use backstay_engine_api::{EngineError, RestoreJob};
+use backstay_mysql::accounts::{self, Account};
+use backstay_mysql::{RawSession, Session, quote_text, target};
+use serde_json::json;
+
+use crate::options::Options;
+
+/// The schema that holds it while a restore is under way.
+pub(super) const SCHEMA: &str = "backstay_restore";
+
+/// How far a data file is loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Bytes before compression, up to the end of a row.
+    pub(super) bytes: u64,
+    pub(super) rows: u64,
+    pub(super) done: bool,
+}
+
+/// What the target knows of a restore.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// Whether it goes on where another was interrupted.
+    pub(super) resumed: bool,
+    /// Whether the target keeps it.
+    kept: bool,
+    /// By name of data file or step.
+    items: Mutex<HashMap<String, Progress>>,
+    /// The accounts that the target had before; empty if none are restored.
+    pub(super) accounts: HashSet<Account>,
+}
+
+impl Control {
+    /// Looks for an interrupted restore; `None` if there was none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused) if another restore was interrupted.
+    pub(super) fn find(session: &mut Session, identity: &str) -> Result<Option<Self>, EngineError> {
+        if !target::has_schema(session, SCHEMA)? {
+            return Ok(None);
+        }
+        let has_job: Option<u8> = session.query_first(format!(
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'job'",
+            quote_text(SCHEMA)
+        ))?;
+        let found: Option<(String, String)> = match has_job {
+            Some(_) => session.query_first(format!("SELECT identity, accounts FROM {SCHEMA}.job"))?,
+            None => None,
+        };
+        // Interrupted before it had begun.
+        let Some((found, accounts)) = found else {
+            return Ok(None);
+        };
+        if found != identity {
+            let message = format!(
+                "the target {} has an unfinished restore of another backup, or of another selection or with other options (schema \
+                 {SCHEMA})",
+                session.address()
+            );
+            return Err(EngineError::refused(message).advise(format!(
+                "finish that one by running it again as it was; or restore with --overwrite; or, if what it left may stay, run: \
+                 DROP DATABASE {SCHEMA}"
+            )));
+        }
+        let rows: Vec<(Vec<u8>, u64, u64, bool)> =
+            session.query(format!("SELECT item, bytes, row_count, done FROM {SCHEMA}.progress"))?;
+        let items = rows.into_iter().map(|(item, bytes, rows, done)| {
+            (
+                String::from_utf8_lossy(&item).into_owned(),
+                Progress { bytes, rows, done },
+            )
+        });
+        Ok(Some(Self {
+            resumed: true,
+            kept: true,
+            items: Mutex::new(items.collect()),
+            accounts: serde_json::from_str(&accounts).map_err(|error| {
+                EngineError::other(format!("{SCHEMA}.job on the target can not be read")).because(&error)
+            })?,
+        }))
+    }
+
+    /// Begins a restore: whatever a former one left is forgotten.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn begin(session: &mut Session, identity: &str, with_accounts: bool) -> Result<Self, EngineError> {
+        let accounts = if with_accounts {
+            accounts::existing(session)?
+        } else {
+            HashSet::new()
+        };
+        let accounts_text = serde_json::to_string(&accounts)
+            .map_err(|error| EngineError::other("the target's accounts can not be written as JSON").because(&error))?;
+        for sql in [
+            format!("DROP DATABASE IF EXISTS {SCHEMA}"),
+            format!("CREATE DATABASE {SCHEMA}"),
+            format!(
+                "CREATE TABLE {SCHEMA}.progress (item VARBINARY(1200) NOT NULL PRIMARY KEY, bytes BIGINT UNSIGNED NOT NULL, \
+                 row_count BIGINT UNSIGNED NOT NULL, done TINYINT NOT NULL) ENGINE = InnoDB"
+            ),
+            format!(
+                "CREATE TABLE {SCHEMA}.job (id INT NOT NULL PRIMARY KEY, identity LONGTEXT CHARACTER SET utf8mb4 NOT NULL, \
+                 accounts LONGTEXT CHARACTER SET utf8mb4 NOT NULL) ENGINE = InnoDB"
+            ),
+            format!(
+                "INSERT INTO {SCHEMA}.job VALUES (1, {}, {})",
+                quote_text(identity),
+                quote_text(&accounts_text)
+            ),
+        ] {
+            session.run(sql)?;
+        }
+        Ok(Self {
+            resumed: false,
+            kept: true,
+            items: Mutex::default(),
+            accounts,
+        })
+    }
+
+    /// Of a restore that can not go on after an interruption: nothing is kept on the target.
+    pub(super) fn in_memory() -> Self {
+        Self {
+            resumed: false,
+            kept: false,
+            items: Mutex::default(),
+            accounts: HashSet::new(),
+        }
+    }
+
+    /// How far an item is.
+    pub(super) fn progress(&self, item: &str) -> Progress {
+        let items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        items.get(item).copied().unwrap_or_default()
+    }
+
+    /// Notes how far an item is, in the session's transaction.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn note(&self, session: &mut RawSession, item: &str, progress: Progress) -> Result<(), EngineError> {
+        let Progress { bytes, rows, done } = progress;
+        if self.kept {
+            session.run(format!(
+                "REPLACE INTO {SCHEMA}.progress VALUES ({}, {bytes}, {rows}, {})",
+                quote_text(item),
+                u8::from(done)
+            ))?;
+        }
+        let mut items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        items.insert(item.to_owned(), progress);
+        Ok(())
+    }
+
+    /// Forgets the restore: it is finished.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn end(&self, session: &mut Session) -> Result<(), EngineError> {
+        if !self.kept {
+            return Ok(());
+        }
+        session.run(format!("DROP DATABASE {SCHEMA}"))
+    }
+}
+
+/// What makes a restore the same as another: the backup, what is taken of it, and how.
+pub(super) fn identity(job: &RestoreJob, options: &Options) -> String {
+    json!({
+        "backup": job.chain().first().map(|link| &link.record().id),
+        "selection": job.selection(),
+        "content": format!("{:?}", options.content),
+        "accounts": options.accounts,
+        "defer_indexes": format!("{:?}", options.defer_indexes),
+        "gtid": format!("{:?}", options.gtid),
+    })
+    .to_string()
+}

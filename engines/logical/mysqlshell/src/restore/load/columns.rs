@@ -1,0 +1,230 @@
+//! [`Layout`]: how LOAD DATA is to read the columns of a table's files.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use backstay_engine_api::{EngineError, ErrorKind};
+use backstay_mysql::{quote_identifier, quote_text};
+
+use super::decode::Decoding;
+use crate::restore::dump::Table;
+use crate::restore::pool::Worker;
+
+/// Engines whose rows are rolled back with their transaction.
+const TRANSACTIONAL: [&str; 3] = ["InnoDB", "ROCKSDB", "TokuDB"];
+
+/// Types without a character set that read their values from bytes as they are.
+const AS_BYTES: [&str; 37] = [
+    "tinyint",
+    "smallint",
+    "mediumint",
+    "int",
+    "integer",
+    "bigint",
+    "decimal",
+    "numeric",
+    "float",
+    "double",
+    "real",
+    "bit",
+    "year",
+    "date",
+    "time",
+    "datetime",
+    "timestamp",
+    "binary",
+    "varbinary",
+    "tinyblob",
+    "blob",
+    "mediumblob",
+    "longblob",
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geometrycollection",
+    "geomcollection",
+    "vector",
+    "bool",
+    "boolean",
+    "dec",
+    "fixed",
+];
+
+/// How the files of a table are read.
+#[derive(Debug)]
+pub(in crate::restore) struct Layout {
+    columns: Vec<Column>,
+    /// Whether the file is read as bytes and not as utf8mb4 text.
+    as_bytes: bool,
+    decodings: Vec<Decoding>,
+    /// Columns of type ENUM.
+    enums: Vec<String>,
+    /// Whether a row may hold a value of any size.
+    large: bool,
+    transactional: bool,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// Whether its bytes are utf8mb4 text that the server has to turn into something else.
+    converted: bool,
+}
+
+impl Layout {
+    /// Of a table as it is on the target.
+    ///
+    /// # Errors
+    /// The table is not there, or lacks a column.
+    pub(in crate::restore) fn of(worker: &mut Worker, table: &Table) -> Result<Self, EngineError> {
+        let here = format!(
+            "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            quote_text(&table.target),
+            quote_text(&table.name)
+        );
+        let engine = worker
+            .session
+            .texts(format!("SELECT ENGINE FROM information_schema.TABLES WHERE {here}"))?;
+        let engine = engine.into_iter().flatten().flatten().next().unwrap_or_default();
+        let rows = worker.session.texts(format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE {here}"
+        ))?;
+        let mut known = HashMap::new();
+        for row in rows {
+            let mut cells = row.into_iter();
+            if let (Some(Some(name)), Some(Some(data_type)), Some(charset)) = (cells.next(), cells.next(), cells.next())
+            {
+                known.insert(name, (data_type.to_ascii_lowercase(), charset));
+            }
+        }
+        let options = &table.file.options;
+        let missing = |name: &String| {
+            EngineError::new(
+                ErrorKind::Refused,
+                format!(
+                    "{} has no column {name} on the target, and the dump has one",
+                    table.shown()
+                ),
+            )
+            .advise("restore definitions and rows together")
+        };
+        // Period columns of system-versioned tables may be invisible to information_schema.
+        let columns = options
+            .columns
+            .iter()
+            .map(|name| {
+                let converted = match known.get(name) {
+                    Some((data_type, charset)) => !reads_bytes(data_type, charset.as_deref()),
+                    None if table.file.history => false,
+                    None => return Err(missing(name)),
+                };
+                Ok(Column {
+                    name: name.clone(),
+                    converted,
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let decoding = |name: &String| match options.decode_columns.get(name).map(String::as_str) {
+            None => Decoding::None,
+            Some("UNHEX") => Decoding::Hex,
+            Some(_) => Decoding::Base64,
+        };
+        let decodings: Vec<Decoding> = options.columns.iter().map(decoding).collect();
+        let decodes = decodings.iter().any(|decoding| *decoding != Decoding::None);
+        Ok(Self {
+            // Text of other character sets is turned into them by the server as it reads, if it reads text.
+            as_bytes: decodes || !columns.iter().any(|column| column.converted),
+            large: known.values().any(|(data_type, _)| is_large(data_type)),
+            enums: columns
+                .iter()
+                .filter(|column| {
+                    known
+                        .get(&column.name)
+                        .is_some_and(|(data_type, _)| data_type == "enum")
+                })
+                .map(|column| column.name.clone())
+                .collect(),
+            columns,
+            decodings,
+            transactional: TRANSACTIONAL.iter().any(|name| name.eq_ignore_ascii_case(&engine)),
+        })
+    }
+
+    pub(super) fn decodings(&self) -> &[Decoding] {
+        &self.decodings
+    }
+
+    /// Whether the table's rows are rolled back with their transaction.
+    pub(in crate::restore) fn transactional(&self) -> bool {
+        self.transactional
+    }
+
+    /// Whether a warning says nothing but what the source said too: an ENUM that holds no member of its type, which reads as
+    /// an empty text, is taken for one again.
+    pub(super) fn expects(&self, warning: &str) -> bool {
+        self.enums
+            .iter()
+            .any(|name| warning.contains(&format!("1265: Data truncated for column '{name}' at row ")))
+    }
+
+    /// What the session is to be set to before the table's rows are loaded.
+    ///
+    /// MariaDB builds an empty table in bulk where neither unique keys nor foreign keys are checked, which is much faster; but a
+    /// row of more bytes than the redo log holds makes that run for ever (10.11, without an error). So it is
+    /// kept from tables that can have such a row. To MySQL the setting hardly matters.
+    pub(super) fn setting(&self) -> String {
+        format!("SET SESSION unique_checks = {}", u8::from(self.large))
+    }
+
+    /// The statement; `table` is in backticks.
+    pub(super) fn statement(&self, table: &str, file: &str) -> String {
+        let mut names = String::new();
+        let mut sets = String::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let name = quote_identifier(&column.name);
+            if self.as_bytes && column.converted {
+                let _ = write!(names, "{comma}@v{at}");
+                let word = if sets.is_empty() { " SET " } else { ", " };
+                let _ = write!(sets, "{word}{name} = CONVERT(@v{at} USING utf8mb4)");
+            } else {
+                let _ = write!(names, "{comma}{name}");
+            }
+        }
+        let charset = if self.as_bytes { "binary" } else { "utf8mb4" };
+        format!(
+            "LOAD DATA LOCAL INFILE {} INTO TABLE {table} CHARACTER SET {charset} FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES \
+             TERMINATED BY '\\n' ({names}){sets}",
+            quote_text(file)
+        )
+    }
+}
+
+/// Whether values of a type may be larger than a page many times over.
+fn is_large(data_type: &str) -> bool {
+    ["blob", "text"].iter().any(|large| data_type.ends_with(large))
+        || [
+            "json",
+            "vector",
+            "geometry",
+            "linestring",
+            "polygon",
+            "multipoint",
+            "multilinestring",
+            "multipolygon",
+        ]
+        .contains(&data_type)
+        || data_type.starts_with("geom")
+}
+
+/// Whether a column takes utf8mb4 text as bytes: it is stored as just these, or it is no text.
+fn reads_bytes(data_type: &str, charset: Option<&str>) -> bool {
+    match charset {
+        Some(charset) => ["utf8mb4", "utf8mb3", "utf8", "ascii", "binary"].contains(&charset),
+        None => AS_BYTES.contains(&data_type),
+    }
+}

@@ -1,0 +1,47 @@
+//! The settings of the sessions that restore.
+
+use backstay_engine_api::EngineError;
+use backstay_mysql::Session;
+
+use crate::options::Options;
+
+/// For how long a statement waits for a row that another session has locked, in seconds: the restore's own sessions hold one for
+/// as long as a transaction's rows take.
+const ROW_LOCK_WAIT: u32 = 600;
+
+/// Statements that each session begins with.
+///
+/// # Errors
+/// The server's.
+pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> Result<Vec<String>, EngineError> {
+    let mut all = vec![
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED".to_owned(),
+        format!(
+            "SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = {ROW_LOCK_WAIT}, lock_wait_timeout = {}",
+            options.lock_wait
+        ),
+    ];
+    if utc {
+        all.push("SET SESSION time_zone = '+00:00'".to_owned());
+    }
+    if options.skip_binary_log {
+        all.push("SET SESSION sql_log_bin = 0".to_owned());
+    }
+    let mut set = |name: &str, value: &str| -> Result<(), EngineError> {
+        // One that the account may not set is left: where it matters, the statement that needs it says so.
+        let setting = format!("SET SESSION {name} = {value}");
+        if session.variable(name)?.is_some() && session.run(&setting).is_ok() {
+            all.push(setting);
+        }
+        Ok(())
+    };
+    // So that every warning of a statement can be looked at.
+    set("max_error_count", "65535")?;
+    // A dump has the keys that its tables had, and no other.
+    set("sql_generate_invisible_primary_key", "OFF")?;
+    set("restrict_fk_on_non_standard_key", "OFF")?;
+    // MariaDB: rows of the past are rows like others to a restore, and indexes are no change that needs a history.
+    set("system_versioning_insert_history", "1")?;
+    set("system_versioning_alter_history", "KEEP")?;
+    Ok(all)
+}

@@ -1,0 +1,234 @@
+//! [`Statements`]: an SQL file cut into its statements, as a client would send them: with DELIMITER, quotes and comments.
+
+/// What a file has, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// A comment's line that stands between statements, without its `-- `. Dumps mark by them what a statement makes.
+    Comment(&'a str),
+    /// A statement, without its delimiter, and the line (from 1) on which it begins.
+    Statement { sql: &'a str, line: usize },
+}
+
+/// Cuts a file.
+#[derive(Debug)]
+pub(super) struct Statements<'a> {
+    text: &'a str,
+    /// Where to go on, in bytes.
+    at: usize,
+    line: usize,
+    delimiter: &'a str,
+    /// What the `sql_mode` that the file itself sets says of `\` in strings, and of `"`.
+    backslash_escapes: bool,
+    ansi_quotes: bool,
+}
+
+impl<'a> Statements<'a> {
+    /// Of a file's text.
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            delimiter: ";",
+            backslash_escapes: true,
+            ansi_quotes: false,
+        }
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.line += memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.at..self.at + bytes]).count();
+        self.at += bytes;
+    }
+
+    fn take_line(&mut self) -> &'a str {
+        let rest = self.rest();
+        let line = rest.split('\n').next().unwrap_or(rest);
+        self.advance((line.len() + 1).min(rest.len()));
+        line.trim_end_matches('\r')
+    }
+
+    /// The length of the statement that begins here, and of it with its delimiter.
+    fn end(&self) -> (usize, usize) {
+        let bytes = self.rest().as_bytes();
+        let delimiter = self.delimiter.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            if rest.starts_with(delimiter) {
+                return (at, at + delimiter.len());
+            }
+            at += match rest[0] {
+                quote @ (b'\'' | b'"' | b'`') => self.quoted(rest, quote),
+                b'#' => to_line_end(rest),
+                b'-' if rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace) => to_line_end(rest),
+                // What is in an executable comment is code, and its end is no more than two characters.
+                b'/' if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") => 3,
+                b'/' if rest.starts_with(b"/*") => {
+                    memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4)
+                }
+                _ => 1,
+            };
+        }
+        (bytes.len(), bytes.len())
+    }
+
+    /// The length of what is quoted; a doubled quote ends one and begins the next.
+    fn quoted(&self, bytes: &[u8], quote: u8) -> usize {
+        let escapes = match quote {
+            b'`' => false,
+            b'"' => self.backslash_escapes && !self.ansi_quotes,
+            _ => self.backslash_escapes,
+        };
+        let mut at = 1;
+        while let Some(found) = memchr::memchr2(quote, b'\\', &bytes[at.min(bytes.len())..]) {
+            at += found;
+            if bytes[at] == quote {
+                return at + 1;
+            }
+            at += if escapes { 2 } else { 1 };
+        }
+        bytes.len()
+    }
+
+    /// A body may have been written under an `sql_mode` in which `\` is an ordinary character; the file sets it before.
+    fn note_sql_mode(&mut self, sql: &str) {
+        let code = sql.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        if code.len() < 300 && starts_with_word(code, "SET") && code.to_ascii_lowercase().contains("sql_mode") {
+            // `SET @saved = @@sql_mode` changes nothing.
+            if code
+                .split_whitespace()
+                .nth(1)
+                .is_some_and(|word| word.starts_with('@') && !word.starts_with("@@"))
+            {
+                return;
+            }
+            self.backslash_escapes = !code.contains("NO_BACKSLASH_ESCAPES");
+            self.ansi_quotes = code.contains("ANSI_QUOTES");
+        }
+    }
+}
+
+impl<'a> Iterator for Statements<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = self.rest();
+            let blank = rest.len() - rest.trim_start().len();
+            self.advance(blank);
+            let rest = self.rest();
+            if rest.is_empty() {
+                return None;
+            }
+            if rest.starts_with("--") && rest[2..].chars().next().is_none_or(char::is_whitespace) {
+                let line = self.take_line();
+                return Some(Piece::Comment(line[2..].trim()));
+            }
+            if rest.starts_with('#') {
+                self.take_line();
+                continue;
+            }
+            if starts_with_word(rest, "DELIMITER") {
+                let line = self.take_line();
+                if let Some(delimiter) = line.split_whitespace().nth(1) {
+                    self.delimiter = delimiter;
+                }
+                continue;
+            }
+            let line = self.line;
+            let (length, whole) = self.end();
+            let sql = rest[..length].trim_end();
+            self.advance(whole);
+            if !sql.is_empty() {
+                self.note_sql_mode(sql);
+                return Some(Piece::Statement { sql, line });
+            }
+        }
+    }
+}
+
+/// Whether a text begins with a word, in whatever case, and then a blank.
+pub(super) fn starts_with_word(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+        && text[word.len()..].starts_with(|c: char| c.is_whitespace())
+}
+
+fn to_line_end(bytes: &[u8]) -> usize {
+    memchr::memchr(b'\n', bytes).unwrap_or(bytes.len()).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statements(text: &str) -> Vec<&str> {
+        Statements::new(text)
+            .filter_map(|piece| match piece {
+                Piece::Statement { sql, .. } => Some(sql),
+                Piece::Comment(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn cuts_where_a_client_does() {
+        for (text, expected) in [
+            ("a; b;\n c", vec!["a", "b", "c"]),
+            ("a ';' b; \"x;\" ;", vec!["a ';' b", "\"x;\""]),
+            (r"a 'it\'s;' ''';''';b", vec![r"a 'it\'s;' ''';'''", "b"]),
+            ("a `x\\`; b", vec!["a `x\\`", "b"]),
+            (
+                "a -- it's; here\n b; c # d; e\n f;",
+                vec!["a -- it's; here\n b", "c # d; e\n f"],
+            ),
+            ("a--b'; '; c", vec!["a--b'; '", "c"]),
+            ("a /* it's; */ b; c", vec!["a /* it's; */ b", "c"]),
+            (
+                "/*!50003 SET x = 1 */ ;\n;;/*!1 a /* b; */ c */;",
+                vec!["/*!50003 SET x = 1 */", "/*!1 a /* b; */ c */"],
+            ),
+            ("DELIMITER ;;\na; b ;;\ndelimiter ;\nc; d", vec!["a; b", "c", "d"]),
+            ("DELIMITER //\nSELECT '//', `//` //\n", vec!["SELECT '//', `//`"]),
+            (
+                "/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ;\nx '\\'; y; SET sql_mode = @saved; x '\\'; y'",
+                vec![
+                    "/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */",
+                    "x '\\'",
+                    "y",
+                    "SET sql_mode = @saved",
+                    "x '\\'; y'",
+                ],
+            ),
+            (
+                "SET @a = @@sql_mode; x 'é\\'😀;'",
+                vec!["SET @a = @@sql_mode", "x 'é\\'😀;'"],
+            ),
+        ] {
+            assert_eq!(statements(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_and_lines() {
+        let text = "-- head\n\nSELECT\n 1;\n-- begin event `a`.`b`\nx;\n--\n";
+        let pieces: Vec<Piece<'_>> = Statements::new(text).collect();
+        assert_eq!(
+            pieces,
+            [
+                Piece::Comment("head"),
+                Piece::Statement {
+                    sql: "SELECT\n 1",
+                    line: 3
+                },
+                Piece::Comment("begin event `a`.`b`"),
+                Piece::Statement { sql: "x", line: 6 },
+                Piece::Comment(""),
+            ]
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! [`DataFiles`]: data files as objects of the backup, each with its index beside it.
+
+use std::io::Write as _;
+
+use backstay_engine_api::{Attributes, EngineError, ObjectWriter, Storage};
+
+use super::encode::{Files, Totals};
+use super::source::Source;
+use super::{Shared, extension};
+use crate::format::names;
+use crate::options::Compression;
+
+/// The `kind` of objects with rows.
+pub(crate) const DATA: &str = "table-data";
+/// The `kind` of objects with offsets into them.
+pub(crate) const INDEX: &str = "table-data-index";
+
+/// The data file that is being written, and those that come after it.
+#[derive(Debug)]
+pub(crate) struct DataFiles<'s, 'a> {
+    shared: &'s Shared<'a>,
+    source: Source<'a>,
+    number: usize,
+    name: String,
+    writer: ObjectWriter,
+}
+
+impl<'s, 'a> DataFiles<'s, 'a> {
+    /// Starts file `number` of a source. The last has a name of its own kind.
+    ///
+    /// # Errors
+    /// The object could not be made.
+    pub(crate) fn start(
+        shared: &'s Shared<'a>,
+        source: Source<'a>,
+        number: usize,
+        last: bool,
+    ) -> Result<Self, EngineError> {
+        let name = names::chunk(source.base(), number as u64, last, extension(shared.options));
+        let storage = match shared.options.compression {
+            Compression::Zstd => Storage::Zstd,
+            Compression::None => Storage::Store,
+        };
+        let writer = shared.job.create(&name, attributes(DATA, source), storage)?;
+        Ok(Self {
+            shared,
+            source,
+            number,
+            name,
+            writer,
+        })
+    }
+
+    /// Ends the file; returns its number.
+    ///
+    /// # Errors
+    /// It did not reach the repository.
+    pub(crate) fn end(self, totals: &Totals) -> Result<usize, EngineError> {
+        self.writer.finish()?;
+        let mut index = self.shared.job.create(
+            &names::index(&self.name),
+            attributes(INDEX, self.source),
+            Storage::Store,
+        )?;
+        index.write_all(&totals.index)?;
+        index.finish()?;
+        self.shared.file(self.source.table, self.name, totals);
+        Ok(self.number)
+    }
+}
+
+impl Files for DataFiles<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        self.shared.check()?;
+        self.writer.write_all(bytes)?;
+        Ok(())
+    }
+
+    fn next(&mut self, totals: Totals) -> Result<(), EngineError> {
+        let next = Self::start(self.shared, self.source, self.number + 1, false)?;
+        std::mem::replace(self, next).end(&totals)?;
+        Ok(())
+    }
+}
+
+fn attributes(kind: &str, source: Source<'_>) -> Attributes {
+    let mut attributes = Attributes::kind(kind)
+        .schema(&source.table.schema)
+        .table(&source.table.name);
+    attributes.partition = source.partition.map(|partition| partition.name.clone());
+    attributes
+}

@@ -1,0 +1,90 @@
+//! [`Source`]: what one series of data files is read from: a table, or a partition of one.
+
+use backstay_mysql::quote_identifier;
+
+use crate::catalogue::{Encoding, Partition, Table};
+
+/// A table without partitions, or one partition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) partition: Option<&'a Partition>,
+}
+
+impl<'a> Source<'a> {
+    /// Of a table: itself, or its partitions.
+    pub(crate) fn all(table: &'a Table) -> Vec<Self> {
+        if table.partitions.is_empty() {
+            return vec![Self { table, partition: None }];
+        }
+        let of = |partition| Self {
+            table,
+            partition: Some(partition),
+        };
+        table.partitions.iter().map(of).collect()
+    }
+
+    /// What its files' names begin with.
+    pub(crate) fn base(&self) -> &'a str {
+        self.partition.map_or(&self.table.base, |partition| &partition.base)
+    }
+
+    /// Its size in bytes, as the server estimates it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.partition.map_or(self.table.bytes, |partition| partition.bytes)
+    }
+
+    /// `schema.table`, and the partition: for messages.
+    pub(crate) fn name(&self) -> String {
+        let Table { schema, name, .. } = self.table;
+        match self.partition {
+            Some(partition) => format!("{schema}.{name}, partition {}", partition.name),
+            None => format!("{schema}.{name}"),
+        }
+    }
+
+    /// The table as FROM takes it.
+    pub(crate) fn from(&self) -> String {
+        let mut sql = format!(
+            "{}.{}",
+            quote_identifier(&self.table.schema),
+            quote_identifier(&self.table.name)
+        );
+        if let Some(partition) = self.partition {
+            sql += &format!(" PARTITION ({})", quote_identifier(&partition.name));
+        }
+        if self.table.system_versioned {
+            sql += " FOR SYSTEM_TIME ALL";
+        }
+        sql
+    }
+
+    /// Says that the key is to be used. On a table that is clustered by it, rows then come in its order for nothing, also
+    /// where another index has all columns.
+    pub(crate) fn hint(&self) -> String {
+        match &self.table.key_name {
+            Some(key) => format!(" FORCE INDEX ({})", quote_identifier(key)),
+            None => String::new(),
+        }
+    }
+
+    /// Whether the table's rows lie in the key's order.
+    pub(crate) fn is_clustered(&self) -> bool {
+        self.table.key_name.as_deref() == Some("PRIMARY") && self.table.engine.eq_ignore_ascii_case("InnoDB")
+    }
+
+    /// The columns as SELECT takes them, each so that its text is exact.
+    pub(crate) fn columns(&self) -> String {
+        let exact = |column: &crate::catalogue::Column| {
+            let name = quote_identifier(&column.name);
+            match column.encoding {
+                // As a DOUBLE, which is printed with as many digits as it takes; a FLOAT has six.
+                Encoding::Float => format!("{name} + 0e0"),
+                // LOAD DATA takes a number that is no member for the member of that number.
+                _ if column.empty_member => format!("IF({name} + 0 = 0, '0', {name})"),
+                _ => name,
+            }
+        };
+        self.table.columns.iter().map(exact).collect::<Vec<_>>().join(", ")
+    }
+}

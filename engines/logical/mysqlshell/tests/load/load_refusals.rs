@@ -1,0 +1,210 @@
+//! What is refused, and that nothing was changed by then.
+
+use std::collections::BTreeMap;
+
+use backstay_bed::{TestServer, run};
+use backstay_engine_api::{EngineError, ErrorKind, Selection};
+use backstay_mysql::Flavour;
+use serde_json::json;
+
+use crate::{TestHost, dumps, files_of};
+
+fn bed() -> TestServer {
+    TestServer::start(Flavour::MySql)
+}
+
+fn files() -> BTreeMap<String, Vec<u8>> {
+    files_of(&dumps().join("instance-none"))
+}
+
+fn restore(files: BTreeMap<String, Vec<u8>>, target: &TestServer) -> Result<(), EngineError> {
+    TestHost::holding(files)
+        .restore(
+            target.address(),
+            false,
+            Selection::default(),
+            json!({"accounts": false}),
+        )
+        .map(|_| ())
+}
+
+fn changed(text: &str, from: &str, to: &str) -> Vec<u8> {
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to).into_bytes()
+}
+
+/// Each file of the dump is left out once: the dump is refused with the file's name, or it needs no such file.
+#[test]
+fn files_that_are_missing() {
+    let target = bed();
+    let all = files();
+    let optional = |name: &str| name.ends_with(".idx") || ["@.sql", "@.post.sql", "@.users.sql"].contains(&name);
+    let mut refused = 0;
+    for name in all.keys().filter(|name| !optional(name)) {
+        let mut some = all.clone();
+        some.remove(name);
+        let error = restore(some, &target).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Damaged, "{name}: {error}");
+        // Of data files the next is looked for.
+        let named = name.replace("@@", "@");
+        assert!(
+            error.message.contains(name) || error.message.contains(&named),
+            "{name}: {error}"
+        );
+        refused += 1;
+    }
+    assert!(refused > 100, "{refused}");
+    let found: Vec<String> = target.session().query("SHOW DATABASES").unwrap();
+    assert_eq!(found, ["information_schema", "mysql", "performance_schema", "sys"]);
+}
+
+#[test]
+fn what_can_not_be_restored() {
+    let target = bed();
+    let all = files();
+    let text = |name: &str| String::from_utf8(all[name].clone()).unwrap();
+    let instance = text("@.json");
+    let with = |name: &str, bytes: Vec<u8>| {
+        let mut files = all.clone();
+        files.insert(name.to_owned(), bytes);
+        files
+    };
+    for (name, bytes, expected) in [
+        (
+            "@.json",
+            changed(&instance, "\"2.0.1\"", "\"2.1.0\""),
+            "the dump is of version 2.1.0 of the format",
+        ),
+        (
+            "@.json",
+            changed(&instance, "\"2.0.1\"", "\"x\""),
+            "says no version of the format",
+        ),
+        (
+            "@.json",
+            changed(&instance, "partition_awareness", "time_travel"),
+            "knows `time_travel`",
+        ),
+        (
+            "@.json",
+            b"{".to_vec(),
+            "`@.json` of the dump is not what the format says",
+        ),
+        (
+            "golden.json",
+            changed(
+                &text("golden.json"),
+                "\"multifileDdl\": false",
+                "\"multifileDdl\": true",
+            ),
+            "multifileDdl",
+        ),
+        (
+            "golden@t_blob.json",
+            changed(&text("golden@t_blob.json"), "FROM_BASE64", "FROM_MOON"),
+            "decoded by `FROM_MOON`",
+        ),
+        (
+            "golden@t_blob.json",
+            changed(
+                &text("golden@t_blob.json"),
+                "\"linesTerminatedBy\": \"\\n\"",
+                "\"linesTerminatedBy\": \"\\r\\n\"",
+            ),
+            "not tab-separated utf8mb4 text",
+        ),
+    ] {
+        let error = restore(with(name, bytes), &target).unwrap_err();
+        assert!(error.message.contains(expected), "{error}");
+    }
+    run(&mut target.session(), &["SET GLOBAL local_infile = 0"]);
+    let error = restore(all.clone(), &target).unwrap_err();
+    assert_eq!(
+        error.advice.as_deref(),
+        Some("run: SET GLOBAL local_infile = 1"),
+        "{error}"
+    );
+    run(
+        &mut target.session(),
+        &[
+            "SET GLOBAL local_infile = 1",
+            "CREATE DATABASE mine",
+            "CREATE TABLE mine.t (a INT)",
+        ],
+    );
+    let error = restore(all, &target).unwrap_err();
+    assert!(error.message.contains("is not empty: it has mine"), "{error}");
+    let found: Vec<String> = target.session().query("SHOW DATABASES").unwrap();
+    assert_eq!(
+        found,
+        ["information_schema", "mine", "mysql", "performance_schema", "sys"]
+    );
+}
+
+/// What goes wrong on the way names the file.
+#[test]
+fn rows_that_do_not_fit() {
+    let all = files();
+    let with = |name: &str, bytes: &[u8]| {
+        let mut files = all.clone();
+        files.insert(name.to_owned(), bytes.to_vec());
+        files
+    };
+    let done = String::from_utf8(all["@.done.json"].clone()).unwrap();
+    for (name, bytes, expected) in [
+        (
+            "golden@fk_self@@0.tsv",
+            &b"1\t\\N\n2\tx\n3\t\\N\n"[..],
+            "golden.fk_self from `golden@fk_self@@0.tsv`: the server did not take",
+        ),
+        ("golden@fk_self@@0.tsv", b"1\t\\N\n1\t\\N\n", "Duplicate entry"),
+        ("golden@fk_self@@0.tsv", b"1\t\\N\n2", "the file ends within a row"),
+        ("golden@fk_self@@0.tsv", b"1\t\\N\n", "`@.done.json` says"),
+        (
+            "golden@t_blob@@0.tsv",
+            b"1\tY?==\t\\N\t\\N\t\\N\t\\N\t\\N\n",
+            "a value is no base64",
+        ),
+        (
+            "golden@t_ints.sql",
+            b"USE golden;\nSET x;\n",
+            "`golden@t_ints.sql` of the dump, line 2: the server refused `SET x`",
+        ),
+        (
+            "golden@t_ints.sql",
+            b"USE golden;\n",
+            "`golden@t_ints.sql` of the dump has no CREATE TABLE",
+        ),
+    ] {
+        let target = bed();
+        let error = restore(with(name, bytes), &target).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        // Mended, it goes on.
+        restore(all.clone(), &target).unwrap();
+    }
+    assert!(done.contains("chunkFileBytes"));
+}
+
+#[test]
+fn the_redo_log_is_on_again() {
+    let target = bed();
+    let status = |bed: &TestServer| -> String {
+        let row: Option<(String, String)> = bed
+            .session()
+            .query_first("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+            .unwrap();
+        row.unwrap().1
+    };
+    let host = TestHost::holding(files());
+    let options = json!({"accounts": false, "disable_redo_log": true});
+    host.cancel_after_reads(200);
+    let error = host.restore_all(target.address(), options.clone()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
+    assert_eq!(status(&target), "ON");
+    host.restore_all(target.address(), options.clone()).unwrap();
+    assert_eq!(status(&target), "ON");
+    let error = host
+        .restore(target.address(), true, Selection::default(), options)
+        .unwrap_err();
+    assert!(error.advice.unwrap().contains("without disable_redo_log"));
+}

@@ -1,0 +1,93 @@
+//! The target's GTID state: what a replay by GTID starts from.
+
+use crate::facts::content;
+use crate::session::{Session, quote_text};
+use backstay_engine_api::{BackupRecord, EngineError, ErrorKind, Notice, Position, PositionKind};
+
+/// Refuses to set it where that would lose something, or where there is nothing to set.
+///
+/// # Errors
+/// [`ErrorKind::Refused`], or [`ErrorKind::Usage`].
+pub fn check(session: &mut Session, record: &BackupRecord, schemas: &[&str]) -> Result<(), EngineError> {
+    let wanted = if session.flavour().is_mariadb() {
+        PositionKind::MARIADB_GTID
+    } else {
+        PositionKind::MYSQL_GTID
+    };
+    if gtid(record).is_none_or(|position| position.kind != wanted) {
+        let message = format!("gtid = \"set\": the backup has no position of kind {}", wanted.as_str());
+        return Err(EngineError::new(ErrorKind::Usage, message).advise("restore with gtid = \"ignore\""));
+    }
+    if !session.flavour().is_mariadb() && session.variable("gtid_mode")?.as_deref() != Some("ON") {
+        let message = "gtid = \"set\": GTIDs are off on the target (gtid_mode)";
+        return Err(EngineError::new(ErrorKind::Usage, message)
+            .advise("start it with --gtid-mode=ON --enforce-gtid-consistency=ON"));
+    }
+    let found = content(session)?;
+    let foreign: Vec<&String> = found
+        .schemas
+        .iter()
+        .filter(|name| !schemas.contains(&name.as_str()))
+        .collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
+    let message = format!(
+        "gtid = \"set\" replaces the target's GTID history, and it has schemas of its own: {}",
+        names.join(", ")
+    );
+    Err(EngineError::refused(message).advise("restore to an empty server, or with gtid = \"ignore\""))
+}
+
+/// Makes the target's GTID state the backup's, and returns where replay goes on from.
+///
+/// # Errors
+/// The account may not, or the target is a replica that runs.
+pub fn set(session: &mut Session, record: &BackupRecord) -> Result<Vec<Position>, EngineError> {
+    let value = gtid(record).map(|position| position.value.clone()).unwrap_or_default();
+    if session.flavour().is_mariadb() {
+        // Without a binary log there is no history in it, and nothing to reset.
+        if session.variable("log_bin")?.as_deref() == Some("ON") {
+            session.run("RESET MASTER")?;
+        }
+        session.run(format!("SET GLOBAL gtid_slave_pos = {}", quote_text(&value)))?;
+    } else {
+        let reset = if session.version().at_least(8, 2, 0) {
+            "RESET BINARY LOGS AND GTIDS"
+        } else {
+            "RESET MASTER"
+        };
+        session.run(reset)?;
+        session.run(format!("SET GLOBAL gtid_purged = {}", quote_text(&value)))?;
+    }
+    Ok(record.positions.clone())
+}
+
+/// The positions that replay can go on from although the GTID state was left alone: none if the server had GTIDs.
+pub fn replayable(record: &BackupRecord) -> Vec<Position> {
+    if gtid(record).is_some() {
+        Vec::new()
+    } else {
+        record.positions.clone()
+    }
+}
+
+/// What is said where the state was left alone.
+pub fn unset_notice(record: &BackupRecord) -> Option<Notice> {
+    gtid(record).map(|position| {
+        let text = format!(
+            "the target's GTID state was left as it is; to replay logs from the backup's position ({}), restore with the option \
+             gtid = \"set\"",
+            position.value
+        );
+        Notice::new("gtid-not-set", text)
+    })
+}
+
+fn gtid(record: &BackupRecord) -> Option<&Position> {
+    record
+        .positions
+        .iter()
+        .find(|position| [PositionKind::MYSQL_GTID, PositionKind::MARIADB_GTID].contains(&position.kind))
+}

@@ -1,0 +1,79 @@
+//! The floor: every row read and thrown away, on so many connections. No dump over the protocol can be faster.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use backstay_engine_api::EngineError;
+use backstay_mysql::RawSession;
+use backstay_mysql::raw::{Part, RowSink};
+
+use super::data::DataSet;
+
+/// How many ranges of a table are read one after the other: enough that no connection is done long before another.
+const RANGES: u64 = 8;
+
+struct Nowhere;
+
+impl RowSink for Nowhere {
+    fn null(&mut self, _: usize) {}
+
+    fn value(&mut self, _: usize, bytes: &[u8]) {
+        std::hint::black_box(bytes);
+    }
+
+    fn part(&mut self, _: usize, bytes: &[u8], _: Part) -> Result<(), EngineError> {
+        std::hint::black_box(bytes);
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+/// Seconds.
+pub(super) fn run(set: &DataSet, connections: usize) -> Result<f64, Box<dyn Error>> {
+    let session = set.server.server.session()?;
+    let mut sessions = (0..connections)
+        .map(|_| RawSession::like(&session))
+        .collect::<Result<Vec<_>, _>>()?;
+    let step = set.rows.div_ceil(RANGES);
+    let ranges: Vec<String> = (0..RANGES)
+        .flat_map(|range| {
+            let (from, to) = (range * step + 1, (range + 1) * step);
+            let select =
+                move |table: &String| format!("SELECT * FROM {}.{table} WHERE id BETWEEN {from} AND {to}", set.schema);
+            set.tables.iter().map(select)
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let started = Instant::now();
+    let read = thread::scope(|scope| {
+        let threads: Vec<_> = sessions
+            .iter_mut()
+            .map(|session| {
+                let (next, ranges) = (&next, &ranges);
+                scope.spawn(move || -> Result<u64, EngineError> {
+                    let mut rows = 0;
+                    while let Some(select) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        rows += session.rows(select, &mut Nowhere)?;
+                    }
+                    Ok(rows)
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_fold(0, |sum, thread| -> Result<u64, Box<dyn Error>> {
+                Ok(sum + thread.join().map_err(|_| "a thread panicked")??)
+            })
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    let expected = set.rows * set.tables.len() as u64;
+    if read != expected {
+        return Err(format!("the floor read {read} rows, expected {expected}").into());
+    }
+    Ok(seconds)
+}
