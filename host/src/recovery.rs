@@ -18,6 +18,7 @@
 //! time. Otherwise there is no plan, and the reason says where the log ends.
 
 mod goal;
+mod history;
 mod holdings;
 mod place;
 mod reach;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
+pub(crate) use history::CLOCKS;
 pub use place::{Origin, origin_of};
 pub use window::{Coverage, Span, coverage};
 
@@ -57,6 +59,8 @@ pub struct Archived {
     pub stream: String,
     /// The segments in order.
     pub segments: Vec<ArchivedSegment>,
+    /// Whether its server had begun anew, as after a reset: with names that transactions before it had too.
+    pub anew: bool,
 }
 
 /// A segment of an archived log.

@@ -17,6 +17,7 @@ pub mod postgresql;
 pub mod processes;
 pub mod random_tables;
 pub mod reference;
+pub mod replicas;
 pub mod sessions;
 pub mod shop;
 pub mod volumes;

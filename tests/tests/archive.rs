@@ -14,6 +14,7 @@ use backstay_tests::archived::{Log, covers, decoded, end, executed, missing};
 use backstay_tests::backstay::Backstay;
 use backstay_tests::bank::{self, Load};
 use backstay_tests::processes::{children, kill, terminate};
+use backstay_tests::replicas::{caught_up, promote, replicate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -380,22 +381,9 @@ fn goes_on_with_another_member(flavour: Flavour) {
     load.wait_for(100);
     bed.assert_soon_archived();
     load.stop();
-    let committed = executed(&bed.server);
-    until("the replica has all", || {
-        covers(flavour, &executed(&replica), &committed)
-    });
+    caught_up(&replica, &bed.server);
     kill(bed.server.server.pid());
-    let promote = if flavour.is_mariadb() {
-        "STOP SLAVE"
-    } else {
-        "STOP REPLICA"
-    };
-    let forget = if flavour.is_mariadb() {
-        "RESET SLAVE ALL"
-    } else {
-        "RESET REPLICA ALL"
-    };
-    run(&mut replica.session(), &[promote, forget]);
+    promote(&replica);
     let load = Load::start(&replica.opts(), 2, 10);
     load.wait_for(100);
     let Bed {
@@ -415,34 +403,4 @@ fn goes_on_with_another_member(flavour: Flavour) {
     stop(archive);
     bed.assert_whole();
     drop(server);
-}
-
-fn replicate(replica: &TestServer, source: &TestServer) {
-    let port = source.port();
-    run(
-        &mut source.session(),
-        &[
-            "CREATE USER r@'%' IDENTIFIED BY 'p'",
-            "GRANT REPLICATION SLAVE ON *.* TO r@'%'",
-        ],
-    );
-    let statements = if replica.flavour.is_mariadb() {
-        [
-            format!(
-                "CHANGE MASTER TO master_host='127.0.0.1', master_port={port}, master_user='r', master_password='p', \
-                 master_use_gtid=slave_pos"
-            ),
-            "START SLAVE".to_owned(),
-        ]
-    } else {
-        [
-            format!(
-                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='r', \
-                 SOURCE_PASSWORD='p', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1"
-            ),
-            "START REPLICA".to_owned(),
-        ]
-    };
-    let mut session = replica.session();
-    run(&mut session, &[&statements[0], &statements[1]]);
 }

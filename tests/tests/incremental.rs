@@ -11,6 +11,7 @@ use backstay_mysql::mysql::{Conn, Row};
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::bank::{self, Load};
 use backstay_tests::compare::{contents, differences};
+use backstay_tests::replicas::{caught_up, pause, promote, replicate, resume};
 use backstay_tests::{shop, zoo};
 use serde_json::Value;
 
@@ -298,46 +299,11 @@ fn another_member_goes_on(flavour: Flavour) {
     };
     let source = TestServer::start_with(flavour, own);
     let replica = TestServer::start_with(flavour, &[own, &["--server-id=2"]].concat());
+    replicate(&replica, &source);
     let mut conn = source.conn();
-    run(
-        &mut conn,
-        &[
-            "CREATE USER r@'%' IDENTIFIED BY 'p'",
-            "GRANT REPLICATION SLAVE ON *.* TO r@'%'",
-        ],
-    );
-    bank::create(&mut conn);
-    let port = source.port();
     let mut other = replica.conn();
-    let mariadb = flavour.is_mariadb();
-    let change = if mariadb {
-        format!(
-            "CHANGE MASTER TO master_host='127.0.0.1', master_port={port}, master_user='r', master_password='p', \
-             master_use_gtid=slave_pos"
-        )
-    } else {
-        format!(
-            "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, SOURCE_USER='r', \
-             SOURCE_PASSWORD='p', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1"
-        )
-    };
-    run(
-        &mut other,
-        &[&change, if mariadb { "START SLAVE" } else { "START REPLICA" }],
-    );
-    let gtids = if mariadb {
-        "SELECT @@GLOBAL.gtid_binlog_pos"
-    } else {
-        "SELECT @@GLOBAL.gtid_executed"
-    };
-    let caught_up = |conn: &mut Conn, other: &mut Conn| {
-        until("the replica has all of it", || {
-            let (here, there): (Option<String>, Option<String>) =
-                (conn.query_first(gtids).unwrap(), other.query_first(gtids).unwrap());
-            here == there
-        });
-    };
-    caught_up(&mut conn, &mut other);
+    bank::create(&mut conn);
+    caught_up(&replica, &source);
 
     let backstay = backstay(&replica);
     let use_member = |server: &TestServer| backstay.configure(&backstay.repository(), &[], &server.section("main"));
@@ -351,14 +317,14 @@ fn another_member_goes_on(flavour: Flavour) {
         ],
     );
     chain.increment();
-    caught_up(&mut conn, &mut other);
+    caught_up(&replica, &source);
     use_member(&replica);
     chain.nothing_new();
     run(
         &mut conn,
         &["INSERT INTO bank.a VALUES (2, 'source, taken from the replica')"],
     );
-    caught_up(&mut conn, &mut other);
+    caught_up(&replica, &source);
     chain.increment();
     use_member(&source);
     chain.nothing_new();
@@ -366,8 +332,8 @@ fn another_member_goes_on(flavour: Flavour) {
     chain.increment();
 
     // A replica that is behind what was backed up is no member to go on from.
-    caught_up(&mut conn, &mut other);
-    run(&mut other, &[if mariadb { "STOP SLAVE" } else { "STOP REPLICA" }]);
+    caught_up(&replica, &source);
+    pause(&replica);
     run(&mut conn, &["INSERT INTO bank.a VALUES (4, 'source')"]);
     chain.increment();
     use_member(&replica);
@@ -377,18 +343,13 @@ fn another_member_goes_on(flavour: Flavour) {
         "{}",
         behind.stderr
     );
-    run(&mut other, &[if mariadb { "START SLAVE" } else { "START REPLICA" }]);
-    caught_up(&mut conn, &mut other);
+    resume(&replica);
+    caught_up(&replica, &source);
 
     // The source is gone.
     drop(conn);
     drop(source);
-    let promote: &[&str] = if mariadb {
-        &["STOP SLAVE", "RESET SLAVE ALL"]
-    } else {
-        &["STOP REPLICA", "RESET REPLICA ALL"]
-    };
-    run(&mut other, promote);
+    promote(&replica);
     run(
         &mut other,
         &[

@@ -125,10 +125,14 @@ fn restores_in_any_order(flavour: Flavour) {
     backstay.run(&["verify"]).ok();
 }
 
-/// When a transaction was committed, in whole seconds.
+/// When a transaction was committed.
+fn committed(logged: &Value) -> PointInTime {
+    logged["time"].as_str().expect("a time").parse().unwrap()
+}
+
+/// The same, in whole seconds.
 fn second(logged: &Value) -> i64 {
-    let time: PointInTime = logged["time"].as_str().expect("a time").parse().unwrap();
-    time.unix_microseconds().div_euclid(1_000_000)
+    committed(logged).unix_microseconds().div_euclid(1_000_000)
 }
 
 /// What is logged, after it has gone on into a later second.
@@ -194,7 +198,7 @@ fn equals_a_reference_at_random_points(flavour: Flavour) {
                 // The prefix ends before the first that is later.
                 let later = logged
                     .iter()
-                    .position(|other| other["time"].as_str() > Some(time.as_str()));
+                    .position(|other| committed(other) > committed(&logged[at]));
                 ("--to-time", time, later.expect("a later one") - 1)
             }
         };

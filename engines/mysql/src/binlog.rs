@@ -48,7 +48,7 @@ pub use others::{Heartbeat, Incident, IntVar, Rotate, UserVar, XaPrepare};
 pub use payload::{InnerEvents, TransactionPayload};
 pub use piece::{BINLOG_OBJECT, INDEX_OBJECT, PieceEvent, PieceObjects, PieceReader, PieceWriter, read_index};
 pub use query::Query;
-pub use resume::{Resume, log_end, resume};
+pub use resume::{Resume, log_end, log_files, resume, same_server};
 pub use rows::{RowChange, Rows};
 pub use stream::{LogEvent, LogStream, Mode, Received, Start};
 pub use table_map::TableMap;

@@ -5,6 +5,7 @@ use backstay_engine_api::position::mysql::{Gtid, GtidSet};
 use backstay_engine_api::position::{BinlogFile, GtidTarget, Order, RecoveryPoint, Transaction};
 
 use super::Wanted;
+use super::history::margin;
 use super::holdings::{Base, Piece, Prepared};
 use super::place::{Gtids, Origin, Place};
 
@@ -143,6 +144,41 @@ fn up_to(wanted: &GtidSet, had: &GtidSet) -> bool {
     })
 }
 
+/// What is known to have been committed by the point in time: the furthest places, each with a time by which somebody stood there.
+struct Known(Vec<(Place, i64)>);
+
+impl Known {
+    fn at(at: i64, prepared: &Prepared<'_>) -> Self {
+        let mut furthest: Vec<(Place, i64)> = Vec::new();
+        let bases = prepared.bases.iter().map(|base| (&base.place, base.time));
+        let pieces = prepared.pieces.iter().map(|piece| (&piece.to, piece.last));
+        for (place, by) in bases.chain(pieces) {
+            if let Some(by) = by.filter(|by| *by <= at)
+                && !furthest.iter().any(|(other, _)| other.covers(place))
+            {
+                furthest.retain(|(other, _)| !place.covers(other));
+                furthest.push((place.clone(), by));
+            }
+        }
+        Self(furthest)
+    }
+
+    /// Whether more had been committed than who stands at `place` has: on another server, or before a reset. So that somebody stood
+    /// there later does not say that there was nothing more.
+    fn refute(&self, place: &Place) -> bool {
+        let more = |other: &Place| matches!(other.compare(place), Some(Order::After | Order::Diverged));
+        self.0.iter().any(|(other, _)| more(other))
+    }
+
+    /// Whether somebody had what a piece begins with before that was committed, at `first`: the piece is of the history after a reset,
+    /// and says nothing of the one before.
+    fn is_before(&self, piece: &Piece<'_>, first: i64) -> bool {
+        let before = |by: i64| by.saturating_add(margin(piece)) < first;
+        let mut places = self.0.iter();
+        places.any(|(place, by)| before(*by) && place.compare(&piece.from) == Some(Order::After))
+    }
+}
+
 impl TimeGoal {
     fn new(at: i64, prepared: &Prepared<'_>) -> Self {
         let mut goal = Self {
@@ -153,7 +189,9 @@ impl TimeGoal {
             seen_then: Vec::new(),
             around: Vec::new(),
         };
+        let known = Known::at(at, prepared);
         let mut seen = |place: &Place, time: Option<i64>| match time {
+            Some(time) if time >= at && known.refute(place) => {}
             Some(time) if is_over(place, time, at) => keep_earliest(&mut goal.seen, place),
             Some(time) if time == at && !in_whole_seconds(place) => goal.seen_then.push(place.clone()),
             _ => {}
@@ -165,10 +203,12 @@ impl TimeGoal {
             seen(&piece.from, piece.from.time);
             seen(&piece.to, piece.to.time);
             seen(&piece.to, piece.last);
-            if piece.first.is_some_and(|first| first > at) {
+            let later = piece.first.filter(|first| *first > at);
+            let of_later_history = later.is_some_and(|first| known.is_before(piece, first));
+            if later.is_some() && !of_later_history {
                 keep_earliest(&mut goal.before_later, &piece.from);
             }
-            if piece.last.is_some_and(|last| last > at) {
+            if piece.last.is_some_and(|last| last > at) && !of_later_history {
                 keep_earliest(&mut goal.with_later, &piece.to);
             }
             if piece.first.is_some_and(|first| first <= at) && piece.last.is_some_and(|last| last >= at) {
@@ -206,7 +246,7 @@ impl TimeGoal {
 
 /// Whether all that was committed up to `at` is in a place at which a server stood at `time`. MariaDB's commit times are whole
 /// seconds: what comes later in a second counts as committed at its beginning.
-fn is_over(place: &Place, time: i64, at: i64) -> bool {
+pub(super) fn is_over(place: &Place, time: i64, at: i64) -> bool {
     if in_whole_seconds(place) {
         time.div_euclid(1_000_000) * 1_000_000 > at
     } else {

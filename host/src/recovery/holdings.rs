@@ -7,6 +7,7 @@ use backstay_engine_api::position::mysql::GtidSet;
 use backstay_engine_api::position::{Order, PointInTime};
 use backstay_engine_api::{BackupKind, BackupRecord};
 
+use super::goal::is_over;
 use super::place::{Gtids, Origin, Place, origin_of};
 use super::{ArchivedSegment, Holdings, LogSource, Unusable};
 use crate::repository::chain;
@@ -38,6 +39,8 @@ pub(super) struct Piece<'a> {
     /// Commit times of its first and last transaction, in microseconds.
     pub(super) first: Option<i64>,
     pub(super) last: Option<i64>,
+    /// Whether its server had begun anew: [`Archived::anew`](super::Archived::anew).
+    pub(super) anew: bool,
 }
 
 /// All of it.
@@ -124,7 +127,11 @@ impl<'a> Prepared<'a> {
                     prepared.add_piece(source, segment, segment.bytes, origin.as_ref());
                 }
             }
+            prepared.pieces[first..]
+                .iter_mut()
+                .for_each(|piece| piece.anew = archived.anew);
             accumulate(&mut prepared.pieces[first..]);
+            doubt_times(&mut prepared.pieces[first..]);
         }
         prepared
     }
@@ -250,6 +257,7 @@ impl<'a> Prepared<'a> {
                 to,
                 first,
                 last,
+                anew: false,
             }),
             (Err(error), _) => self
                 .left_out
@@ -282,5 +290,21 @@ fn accumulate(pieces: &mut [Piece<'_>]) {
             to.insert_all(&before);
         }
         before = Some(to.clone());
+    }
+}
+
+/// That a server stood at the end of a segment at some time does not hold where the next segment has what was committed before: one of
+/// the two clocks was wrong.
+fn doubt_times(pieces: &mut [Piece<'_>]) {
+    for index in 1..pieces.len() {
+        let (before, next) = pieces.split_at_mut(index);
+        let (Some(before), Some(next)) = (before.last_mut(), next.first_mut()) else {
+            continue;
+        };
+        if let (Some(stood), Some(first)) = (before.to.time, next.first)
+            && is_over(&before.to, stood, first)
+        {
+            (before.to.time, next.from.time) = (None, None);
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::collections::{BinaryHeap, HashMap};
 use backstay_engine_api::position::{Order, RecoveryPoint};
 
 use super::goal::{Goal, Standing};
-use super::holdings::{Follows, Prepared};
+use super::history::Since;
+use super::holdings::{Follows, Piece, Prepared};
 use super::place::{Place, Scale};
 use super::stabbing::Stabbing;
 use super::{LogStep, NoPlan, Plan, Wanted, reason};
@@ -27,6 +28,8 @@ pub(super) struct Node {
     pub(super) standing: Standing,
     /// The base that it began with.
     pub(super) base: usize,
+    /// What is known of when a server stood there.
+    since: Since,
 }
 
 /// What a node is.
@@ -57,6 +60,11 @@ impl Node {
             (None, Kind::Base) => &prepared.bases[self.base].place,
             (None, Kind::Piece { piece, .. }) => &prepared.pieces[piece].to,
         }
+    }
+
+    /// Whether a piece leads on from `place`, where this is, by its names, and is of another history by its times.
+    pub(super) fn of_another_history(&self, place: &Place, piece: &Piece<'_>) -> bool {
+        piece.follows(place, None) == Follows::Yes && self.since.parted(place, piece)
     }
 }
 
@@ -94,6 +102,7 @@ pub(super) fn search(prepared: &Prepared<'_>, goal: &Goal) -> Reached {
                 joined: None,
                 standing,
                 base,
+                since: Since::of_base(of),
             });
         }
     }
@@ -117,7 +126,7 @@ pub(super) fn search(prepared: &Prepared<'_>, goal: &Goal) -> Reached {
                     return true;
                 }
                 let piece = &prepared.pieces[index];
-                if piece.follows(&place, purged) != Follows::Yes {
+                if piece.follows(&place, purged) != Follows::Yes || node.since.parted(&place, piece) {
                     return false;
                 }
                 let joined = (purged.is_some() && !piece.to.covers(&place)).then(|| Box::new(place.joined(&piece.to)));
@@ -136,6 +145,7 @@ pub(super) fn search(prepared: &Prepared<'_>, goal: &Goal) -> Reached {
                     joined,
                     standing,
                     base: node.base,
+                    since: node.since.after(piece),
                 });
                 taken[index] = true;
                 true

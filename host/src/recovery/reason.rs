@@ -6,7 +6,7 @@ use backstay_engine_api::position::{Order, PointInTime};
 use super::goal::{Goal, Standing, in_whole_seconds};
 use super::holdings::{Follows, Prepared};
 use super::place::{Gtids, Place};
-use super::reach::{self, Reached};
+use super::reach::{self, Node, Reached};
 use super::{Holdings, NoPlan, Plan, Unusable, Wanted};
 
 /// How many of a kind are named.
@@ -76,7 +76,7 @@ pub(super) fn none(prepared: &Prepared<'_>, wanted: &Wanted, goal: &Goal, reache
                 .to_owned(),
         );
     }
-    details.extend(gap(prepared, place));
+    details.extend(gap(prepared, &reached.nodes[farthest], place));
     no_plan(
         wanted,
         details,
@@ -87,8 +87,8 @@ pub(super) fn none(prepared: &Prepared<'_>, wanted: &Wanted, goal: &Goal, reache
 
 /// Log that lies beyond the end of a recovery to the latest point, because something before it is missing.
 pub(super) fn beyond(prepared: &Prepared<'_>, reached: &Reached, end: usize) -> Vec<Notice> {
-    let place = reached.nodes[end].place(prepared);
-    gap(prepared, place)
+    let end = &reached.nodes[end];
+    gap(prepared, end, end.place(prepared))
         .map(|gap| {
             Notice::new(
                 "log-beyond-a-gap",
@@ -99,8 +99,16 @@ pub(super) fn beyond(prepared: &Prepared<'_>, reached: &Reached, end: usize) -> 
         .collect()
 }
 
-/// What is missing between a place and the next log that goes on beyond it.
-fn gap(prepared: &Prepared<'_>, place: &Place) -> Option<String> {
+/// What is missing between a node's place and the next log that goes on beyond it.
+fn gap(prepared: &Prepared<'_>, node: &Node, place: &Place) -> Option<String> {
+    let mut pieces = prepared.pieces.iter();
+    if let Some(piece) = pieces.find(|piece| node.of_another_history(place, piece)) {
+        return Some(format!(
+            "log {} begins again with names that are there already: the server was reset in between, and its log leads on from a \
+             backup that was taken after that",
+            piece.source.name()
+        ));
+    }
     let later = prepared.pieces.iter().filter(|piece| {
         piece.follows(place, None) == Follows::Gap && place.compare(&piece.from) == Some(Order::Before)
     });

@@ -1,5 +1,6 @@
 //! The planner, by cases and against a model.
 
+mod history;
 mod logs;
 mod mariadb;
 mod model;

@@ -4,7 +4,7 @@ use backstay_engine_api::position::mariadb::GtidPosition;
 use backstay_engine_api::position::mysql::GtidSet;
 
 use super::bytes::{Bytes, Malformed};
-use super::format::{CHECKSUM, Checksum, Format, verify};
+use super::format::{CHECKSUM, Checksum, Format, crc_of, verify};
 use super::gtid::{GtidEvent, MariadbGtidEvent};
 use super::header::{EventType, HEADER, Header};
 use super::others::{Heartbeat, Incident, IntVar, Rotate, UserVar, XaPrepare};
@@ -55,6 +55,11 @@ impl<'a> RawEvent<'a> {
             .get(HEADER..bytes.len() - trailer)
             .ok_or_else(|| Malformed::new("event", "it is shorter than its header and checksum"))?;
         Ok(Self { header, bytes, body })
+    }
+
+    /// The CRC-32 of header and body, whether or not the file has it too.
+    pub fn crc32(&self) -> u32 {
+        crc_of(&self.bytes[..HEADER + self.body.len()])
     }
 
     /// What is between header and checksum.

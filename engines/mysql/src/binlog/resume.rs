@@ -6,7 +6,7 @@ use backstay_engine_api::{EngineError, Order, Position, PositionError, PositionK
 use super::gtids::Gtids;
 use super::stream::{FULL, LogStream, Mode, Received, Start};
 use crate::consistent::position;
-use crate::session::Session;
+use crate::session::{NamedRow, Session};
 
 /// How long the first events of a file may take to come.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
@@ -47,6 +47,22 @@ pub fn log_end(session: &mut Session, server: &ServerFacts) -> Result<Vec<Positi
         );
     }
     Ok(positions)
+}
+
+/// The files of a server's binary log that it still has, oldest first, and their sizes in bytes.
+///
+/// # Errors
+/// The server does not say so.
+pub fn log_files(session: &mut Session) -> Result<Vec<(String, u64)>, EngineError> {
+    let rows = session.query_named("SHOW BINARY LOGS")?;
+    let file = |row: &NamedRow| {
+        Some((
+            row.get(&["Log_name"])?.to_owned(),
+            row.get(&["File_size"])?.parse().ok()?,
+        ))
+    };
+    let files = rows.iter().map(file).collect::<Option<Vec<_>>>();
+    files.ok_or_else(|| EngineError::other("the server lists its binary logs in a way that can not be read"))
 }
 
 /// What comes after what there is.
@@ -185,13 +201,14 @@ fn by_file(
         Order::Before => {}
         _ => return Err(situation.reset(format!("it ended at {place}, and ends at {end} now"))),
     }
-    let logs = session.query_named("SHOW BINARY LOGS")?;
-    let size = logs.iter().find_map(|row| {
-        (row.get(&["Log_name"]) == Some(place.file())).then(|| row.get(&["File_size"])?.parse::<u64>().ok())?
-    });
+    let files = log_files(session)?;
+    let size = files
+        .iter()
+        .find(|(file, _)| file == place.file())
+        .map(|(_, size)| *size);
     match size {
         None => {
-            let first = logs.first().and_then(|row| row.get(&["Log_name"])).unwrap_or("none");
+            let first = files.first().map_or("none", |(file, _)| file);
             return Err(situation.gone(&format!("{place} up to {first}, which is the first one left")));
         }
         Some(size) if size < place.offset() => {
@@ -221,8 +238,8 @@ fn not_begun_later(
     {
         return Err(situation.reset(format!("it ended at {place}, and ends at {end} now")));
     }
-    let names = session.query_named("SHOW BINARY LOGS")?;
-    let (Some(at), true) = (at, names.iter().any(|row| row.get(&["Log_name"]) == Some(place.file()))) else {
+    let files = log_files(session)?;
+    let (Some(at), true) = (at, files.iter().any(|(file, _)| file == place.file())) else {
         // Purged meanwhile: by GTID the server knows whether that matters.
         return Ok(());
     };
@@ -269,8 +286,9 @@ fn is_mariadb(flavour: &str) -> bool {
     flavour == "mariadb"
 }
 
-/// By what makes a server this one: MySQL's UUID, MariaDB's unique id (10.10 and later), else its number and domain.
-fn same_server(one: &ServerFacts, other: &ServerFacts) -> bool {
+/// Whether two facts are of one server, by what makes a server this one: MySQL's UUID, MariaDB's unique id (10.10 and later), else its
+/// number and domain.
+pub fn same_server(one: &ServerFacts, other: &ServerFacts) -> bool {
     let both = |key: &str| Some((one.identity.get(key)?, other.identity.get(key)?));
     let same = |key: &str| both(key).is_some_and(|(one, other)| one == other);
     match (both("server_uuid"), both("server_uid")) {

@@ -214,6 +214,10 @@ fn refused(server: &str, account: &str, start: &str, code: u16, said: &str) -> E
     if matches!(code, 1044 | 1045 | 1227) {
         return errors::server_error(code, "42000", said, "COM_BINLOG_DUMP", account);
     }
+    // The server shuts down, or somebody has ended the session: nothing of the log.
+    if matches!(code, 1053 | 1317 | 1927 | 3169 | 4031) {
+        return errors::server_error(code, "HY000", said, "COM_BINLOG_DUMP", account);
+    }
     EngineError::refused(format!("{server} can not send its binary log from {start} on"))
         .detail(format!("{code}: {said}"))
         .advise(FULL)

@@ -1,4 +1,4 @@
-//! Reading where a server stands, while nobody can commit.
+//! Reading where a server stands.
 
 use backstay_engine_api::position::mariadb::GtidPosition;
 use backstay_engine_api::position::mysql::GtidSet;
@@ -9,15 +9,18 @@ use crate::session::Session;
 
 /// The server's GTIDs, if they are on, and the place in its binary log; none if the binary log is off, for then nothing
 /// that comes later can be replayed, and GTIDs are not counted on a server that writes itself.
+///
+/// Their time is by the server's clock, from before the rest is read: all that was committed up to then is there, also where
+/// somebody commits meanwhile.
 pub(crate) fn read(session: &mut Session) -> Result<Vec<Position>, EngineError> {
-    let Some(row) = session.query_named(log_status(session))?.into_iter().next() else {
-        return Ok(Vec::new());
-    };
     let now: Option<i64> =
         session.query_first("SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))")?;
     let now = now
         .and_then(PointInTime::from_unix_microseconds)
         .unwrap_or_else(PointInTime::now);
+    let Some(row) = session.query_named(log_status(session))?.into_iter().next() else {
+        return Ok(Vec::new());
+    };
     let mut positions = Vec::new();
     positions.extend(gtids(session)?);
     if let (Some(file), Some(offset)) = (row.get(&["File"]), row.get(&["Position"])) {

@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use backstay_engine_api::{BackupKind, Order, Position};
+use backstay_engine_api::position::PointInTime;
+use backstay_engine_api::{BackupKind, BackupRecord, Order, Position, ServerFacts};
 use serde::{Deserialize, Serialize};
 
 use super::spool::Spool;
 use crate::error::Result;
 use crate::jobs::Host;
+use crate::recovery::{CLOCKS, origin_of};
 use crate::repository::{Gap, Purpose, Stream};
 
 /// What a process that archives is doing.
@@ -113,6 +115,15 @@ pub struct LogStatus {
     pub gap: Option<Gap>,
     /// The oldest full backup that leads into it, and with that any point up to its end.
     pub recoverable_from: Option<String>,
+    /// The server that it began with.
+    #[serde(skip)]
+    server: ServerFacts,
+    /// When it began.
+    #[serde(skip)]
+    created: String,
+    /// Whether its server had begun anew.
+    #[serde(skip)]
+    anew: bool,
 }
 
 impl LogStatus {
@@ -120,6 +131,7 @@ impl LogStatus {
         let times =
             |segment: &backstay_engine_api::job::Segment| (segment.first_time.clone(), segment.last_time.clone());
         Self {
+            anew: stream.record.is_anew(),
             to: stream.to().to_vec(),
             first_time: stream.segments.iter().find_map(|segment| times(segment).0),
             last_time: stream.segments.iter().rev().find_map(|segment| times(segment).1),
@@ -129,14 +141,36 @@ impl LogStatus {
             damaged: stream.damaged.into_iter().map(|(name, _)| name).collect(),
             gap: stream.record.gap,
             from: stream.record.from,
+            server: stream.record.server,
+            created: stream.record.created,
             id: stream.id,
             recoverable_from: None,
         }
     }
 
-    /// Whether what ends there can go on with this log.
-    fn leads_from(&self, positions: &[Position]) -> bool {
-        is_at_or_before(&self.from, positions) && is_at_or_before(positions, &self.to)
+    /// Whether a backup has all that comes before this log, in the same history.
+    fn goes_on_from(&self, backup: &BackupRecord) -> bool {
+        is_at_or_before(&self.from, &backup.positions) && !self.was_reset_after(backup)
+    }
+
+    /// Whether a backup can go on with this log.
+    fn leads_from(&self, backup: &BackupRecord) -> bool {
+        self.goes_on_from(backup) && is_at_or_before(&backup.positions, &self.to)
+    }
+
+    /// Whether a backup has what this log begins with by its names, and was taken before that was committed: the server was reset
+    /// in between. On MySQL, only the same server's times can be compared.
+    fn was_reset_after(&self, backup: &BackupRecord) -> bool {
+        let comparable =
+            self.server.flavour == "mariadb" || origin_of(&self.server.identity) == origin_of(&backup.server.identity);
+        let time = |text: &str| text.parse().ok().map(|time: PointInTime| time.unix_microseconds());
+        let stated = backup.positions.iter().find_map(|position| position.time.as_deref());
+        let taken = time(stated.unwrap_or(&backup.finished));
+        let begins = time(self.first_time.as_deref().unwrap_or(&self.created));
+        let margin = if self.anew { 0 } else { CLOCKS };
+        comparable
+            && !is_at_or_before(&backup.positions, &self.from)
+            && matches!((taken, begins), (Some(taken), Some(begins)) if taken.saturating_add(margin) < begins)
     }
 }
 
@@ -162,14 +196,12 @@ impl Host {
         for log in &mut logs {
             let full = backups
                 .iter()
-                .find(|backup| backup.record.kind == BackupKind::Full && log.leads_from(&backup.record.positions));
+                .find(|backup| backup.record.kind == BackupKind::Full && log.leads_from(&backup.record));
             log.recoverable_from = full.map(|backup| backup.record.id.clone());
         }
         let unmended_gap = logs.last().is_some_and(|last| {
-            let later = |backup: &&crate::repository::Manifest| {
-                backup.record.kind == BackupKind::Full && is_at_or_before(&last.from, &backup.record.positions)
-            };
-            last.gap.is_some() && !backups.iter().any(|backup| later(&backup))
+            let mends = |record: &BackupRecord| record.kind == BackupKind::Full && last.goes_on_from(record);
+            last.gap.is_some() && !backups.iter().any(|backup| mends(&backup.record))
         });
         let holder = self.repository.locked_by(cluster, Purpose::Archive)?;
         Ok(Status {

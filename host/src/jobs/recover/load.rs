@@ -48,7 +48,13 @@ impl Host {
                     }
                 }
             }
-            archives.push(Archived { stream, segments });
+            // A record that can not be read is told of by `verify`.
+            let record = self.repository.stream_record(cluster, &stream).ok().flatten();
+            archives.push(Archived {
+                anew: record.is_some_and(|record| record.is_anew()),
+                stream,
+                segments,
+            });
         }
         Ok(Holdings {
             backups: listing.backups.iter().map(|manifest| manifest.record.clone()).collect(),

@@ -33,6 +33,7 @@ fn chosen(previous: &[&str], at: &str, purged: &str) -> Result<Vec<usize>, Follo
         archives: vec![Archived {
             stream: "log".to_owned(),
             segments,
+            anew: false,
         }],
         ..Holdings::default()
     };

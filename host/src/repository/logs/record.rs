@@ -2,7 +2,7 @@
 //! digest lies beside it, in the form that `sha256sum -c` reads.
 
 use backstay_engine_api::job::Segment;
-use backstay_engine_api::{EngineRef, Position, ServerFacts};
+use backstay_engine_api::{EngineRef, Order, Position, ServerFacts};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -37,6 +37,19 @@ pub struct StreamRecord {
     /// What a later version wrote.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl StreamRecord {
+    /// Whether its server had begun anew, as after a reset: the log begins before where the one before it ended, with names that
+    /// transactions there had too.
+    pub fn is_anew(&self) -> bool {
+        let Some(gap) = &self.gap else { return false };
+        let pair = self.from.iter().find_map(|from| {
+            let same = |after: &&Position| after.kind == from.kind;
+            gap.after.iter().find(same).map(|after| (from, after))
+        });
+        pair.is_some_and(|(from, after)| matches!(from.compare(after), Ok(Order::Before | Order::Diverged)))
+    }
 }
 
 /// A hole between what was archived, or a backup, and a stream.

@@ -156,6 +156,7 @@ fn holdings() -> Result<Holdings, Box<dyn Error>> {
     Ok(Holdings {
         backups,
         archives: vec![Archived {
+            anew: false,
             stream: "one".to_owned(),
             segments,
         }],

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use backstay_engine_api::position::BinlogFile;
 use backstay_engine_api::{ArchiveJob, EngineError, ErrorKind, Position, Role, ServerFacts, TypedPosition};
 use backstay_mysql::Session;
-use backstay_mysql::binlog::{Event, Gtids, LogStream, Mode, Received, Resume, Start, resume};
+use backstay_mysql::binlog::{Event, Gtids, LogStream, Mode, Received, Resume, Start, log_files, resume, same_server};
+
+use super::last_read::LastRead;
 
 /// What messages call what there is.
 const ARCHIVED: &str = "what is archived";
@@ -40,17 +42,20 @@ pub(super) fn find(
         "" => server,
         _ => job.source(),
     };
-    let resumed = resume(session, server, now, source, after, ARCHIVED).and_then(|resumed| match resumed {
-        Resume::From { start, .. } => {
-            if let Start::Mariadb(_) = start {
-                try_out(session, &start)?;
+    let resumed = resume(session, server, now, source, after, ARCHIVED).and_then(|resumed| {
+        not_reset(job, session, server, source)?;
+        match resumed {
+            Resume::From { start, .. } => {
+                if let Start::Mariadb(_) = start {
+                    try_out(session, &start)?;
+                }
+                Ok(Beginning {
+                    start,
+                    from: after.to_vec(),
+                })
             }
-            Ok(Beginning {
-                start,
-                from: after.to_vec(),
-            })
+            Resume::Nothing => at(after.to_vec()),
         }
-        Resume::Nothing => at(after.to_vec()),
     });
     match resumed {
         Ok(beginning) => Ok(beginning),
@@ -74,6 +79,29 @@ pub(super) fn find(
     }
 }
 
+/// That the server still has what was read last, if it is the same server: after a reset it may count as far as it did before.
+fn not_reset(
+    job: &ArchiveJob,
+    session: &mut Session,
+    server: &ServerFacts,
+    source: &ServerFacts,
+) -> Result<(), EngineError> {
+    // Of an archive that has no segment yet, or of another engine, there is none.
+    let Ok(last) = serde_json::from_value::<LastRead>(job.state().clone()) else {
+        return Ok(());
+    };
+    if !same_server(server, source) {
+        return Ok(());
+    }
+    match last.missed(session)? {
+        None => Ok(()),
+        Some(found) => Err(EngineError::refused(format!(
+            "the binary log of {} was reset since it was archived: {found}",
+            session.address()
+        ))),
+    }
+}
+
 /// Looks whether the server begins to send its log from there: what it has purged, MariaDB says only then.
 fn try_out(session: &mut Session, start: &Start) -> Result<(), EngineError> {
     let mut stream = LogStream::open(session, start, Mode::Once)?;
@@ -88,8 +116,7 @@ fn try_out(session: &mut Session, start: &Start) -> Result<(), EngineError> {
 
 /// Begins a new log with the first file that the server has, for what comes before it is gone or of another history.
 fn anew(job: &ArchiveJob, session: &mut Session, has: &Gtids, missing: String) -> Result<Beginning, EngineError> {
-    let logs = session.query_named("SHOW BINARY LOGS")?;
-    let first = logs.first().and_then(|row| row.get(&["Log_name"])).unwrap_or_default();
+    let first = log_files(session)?.into_iter().next().unwrap_or_default().0;
     let first = BinlogFile::new(first, FIRST)
         .map_err(|error| EngineError::other("the first binary log's name can not be read").because(&error))?;
     let start = Start::File(first.clone());
