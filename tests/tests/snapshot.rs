@@ -413,6 +413,25 @@ fn several_subvolumes() {
     nothing_is_left(&bed);
 }
 
+fn a_directory_in_use_is_not_checked(flavour: Flavour) {
+    let bed = OnVolume::new(flavour, FileSystem::Xfs, NOTHING);
+    shop::create(&mut bed.source.conn());
+    bed.backup(&[]);
+    let data = bed.source.server.data_dir();
+    let identity = || fs::read(data.join("auto.cnf")).ok();
+    let before = identity();
+    let refused = bed
+        .backstay
+        .run(&["check", "--datadir", &data.to_string_lossy()])
+        .fails_with(3);
+    let process = bed.source.server.pid();
+    let expected = format!("is in use: a server runs on it (process {process} holds a lock on ibdata1)");
+    assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+    assert_eq!(identity(), before);
+    assert_eq!(before.is_some(), flavour == Flavour::MySql);
+    bed.source.conn().query_drop("CREATE DATABASE still_there").unwrap();
+}
+
 /// What is wrong with a restored directory is found.
 #[test]
 fn a_damaged_directory_is_not_sound() {
@@ -434,4 +453,5 @@ on_both!(
     btrfs_under_load_equals_a_reference,
     xfs_under_load_equals_a_reference,
     a_subvolume_reflinks_and_a_copy,
+    a_directory_in_use_is_not_checked,
 );

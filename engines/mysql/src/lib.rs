@@ -10,6 +10,7 @@
 //! - [`mod@replay`]: logs replayed onto a restored server by its own replica threads, up to a point.
 //! - [`PrivateServer`]: a server of one's own on a data directory: initialised, started inert, stopped; [`mod@serve`]: for as long as
 //!   a job lasts.
+//! - [`mod@running`]: whether a server runs on a data directory.
 //! - [`mod@compare`]: how two tables of a server differ.
 //!
 //! All of it blocks; engines use threads.
@@ -27,6 +28,7 @@ pub mod privileges;
 pub mod programs;
 pub mod raw;
 pub mod replay;
+pub mod running;
 pub mod serve;
 pub mod session;
 pub mod target;

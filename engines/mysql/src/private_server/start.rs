@@ -14,12 +14,17 @@ use super::initialise::{layout_args, user_arg};
 use super::process::{self, Process};
 use super::{PrivateServer, PrivateServerBuilder, log_in, server_at, socket_in};
 use crate::programs;
+use crate::running::server_on;
 use crate::session::Session;
 
 /// The kernel's limit for a socket's path is 108 bytes with the closing zero.
 const MAX_SOCKET_PATH: usize = 107;
 /// How often a port is tried: another process may take a free one before the server does.
 const PORT_ATTEMPTS: usize = 5;
+/// How long a server that was killed a moment ago, with the process that it belonged to, may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether something is so by now.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) fn start(builder: &PrivateServerBuilder) -> Result<PrivateServer, EngineError> {
     let io_error = |error: io::Error| {
@@ -35,6 +40,7 @@ pub(super) fn start(builder: &PrivateServerBuilder) -> Result<PrivateServer, Eng
     }
     let data_dir = fs::canonicalize(&builder.data_dir).map_err(io_error)?;
     if !builder.keep_identity {
+        check_unused(&data_dir)?;
         match fs::remove_file(data_dir.join("auto.cnf")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
             _ => {}
@@ -73,6 +79,20 @@ pub(super) fn start(builder: &PrivateServerBuilder) -> Result<PrivateServer, Eng
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Refuses a directory on which a server runs: its identity is not ours to remove, and no second one starts there.
+fn check_unused(data_dir: &Path) -> Result<(), EngineError> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    while let Some(found) = server_on(data_dir) {
+        if Instant::now() >= deadline {
+            let message = format!("the data directory {} is in use: {found}", data_dir.display());
+            return Err(EngineError::refused(message)
+                .advise("stop the server first, or name the directory that a backup was restored to"));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// A short path for the socket, whatever TMPDIR is; only we may enter it.
@@ -163,6 +183,6 @@ fn wait(server: &PrivateServer, limit: Duration) -> Result<(), EngineError> {
             };
             return Err(process::failure(&server.program, &what, &log));
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(LOOK);
     }
 }

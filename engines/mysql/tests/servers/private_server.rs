@@ -12,6 +12,7 @@ on_both!(
     it_is_inert,
     it_stops_and_starts_again,
     why_it_does_not_start,
+    it_leaves_a_directory_in_use_alone,
     it_ends_with_its_process
 );
 
@@ -111,6 +112,22 @@ fn why_it_does_not_start(flavour: Flavour) {
         "{error}"
     );
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+fn it_leaves_a_directory_in_use_alone(flavour: Flavour) {
+    let bed = TestServer::start(flavour);
+    let data = bed.server.data_dir().to_owned();
+    let identity = fs::read(data.join("auto.cnf")).ok();
+    assert_eq!(identity.is_some(), !flavour.is_mariadb());
+    let error = PrivateServer::builder(installed(flavour).program(), &data)
+        .start()
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    let process = bed.server.pid();
+    let expected = format!("is in use: process {process} holds a lock on ibdata1");
+    assert!(error.message.contains(&expected), "{error}");
+    assert_eq!(fs::read(data.join("auto.cnf")).ok(), identity);
+    bed.session().run("CREATE DATABASE still_there").unwrap();
 }
 
 /// A process that is killed takes its server with it, also when the thread that started the server has ended long before.

@@ -8,19 +8,27 @@ use backstay_engine_api::{CheckReport, EngineError, ErrorKind, Notice};
 use backstay_mysql::private_server::give_back;
 use backstay_mysql::{Session, quote_identifier};
 
-use crate::private;
+use crate::{private, server_on};
 
 /// Checks a restored data directory, on which no server runs. The private server recovers it, as the operator's own would: files
 /// change, data does not.
 ///
 /// # Errors
-/// No server can be started here at all, or it is cancelled. That it does not start on these files is a finding.
+/// A server runs there, none can be started here at all, or it is cancelled. That it does not start on these files is a finding.
 pub fn check(job: &CheckJob) -> Result<CheckReport, EngineError> {
     let Target::DataDir { path, programs } = job.target() else {
         return Err(EngineError::unsupported(
             "checking a running server: name a data directory",
         ));
     };
+    if let Some(found) = server_on(path) {
+        let message = format!(
+            "the data directory {} is in use: a server runs on it ({found})",
+            path.display()
+        );
+        return Err(EngineError::refused(message)
+            .advise("stop the server first, or name the directory that the backup was restored to"));
+    }
     let record = job
         .chain()
         .last()
@@ -44,7 +52,8 @@ pub fn check(job: &CheckJob) -> Result<CheckReport, EngineError> {
                 (looked, _) => looked,
             }
         }
-        Err(error) if error.kind == ErrorKind::Program => Ok(CheckReport {
+        // A server that was started there meanwhile is no finding.
+        Err(error) if error.kind == ErrorKind::Program && server_on(path).is_none() => Ok(CheckReport {
             sound: false,
             checked: 0,
             findings: vec![finding("does-not-start", &error)],

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use backstay_engine_api::{EngineError, ErrorKind};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::running::server_on;
+use crate::server_on;
 
 /// In the name of every file and directory of ours, in or beside a data directory.
 pub const MARK: &str = ".backstay-";

@@ -1,5 +1,6 @@
 //! Whether a server runs on a data directory.
 
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
@@ -15,6 +16,15 @@ pub struct Running {
     pub process: i32,
     /// The file that it holds a lock on.
     pub file: &'static str,
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            0 => write!(f, "a process that is not seen from here holds a lock on {}", self.file),
+            process => write!(f, "process {process} holds a lock on {}", self.file),
+        }
+    }
 }
 
 /// The server that runs on a data directory, if one does: it holds locks on files of its own.
