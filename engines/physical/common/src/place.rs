@@ -49,7 +49,7 @@ impl Place {
     pub fn choose(target: &Path, id: &str, overwrite: bool) -> Result<Self, EngineError> {
         let target = std::path::absolute(target)?;
         let target = fs::canonicalize(&target).unwrap_or(target);
-        let refused = |what: &str| EngineError::refused(format!("the target {} {what}", target.display()));
+        let refused = |what: &str| refused(&target, what);
         let name = target
             .file_name()
             .ok_or_else(|| refused("is no directory that can be restored to"))?
@@ -76,30 +76,49 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(place),
             Err(error) => return Err(refused("can not be looked at").because(&error)),
             Ok(meta) if !meta.is_dir() => return Err(refused("is no directory")),
-            Ok(meta) => {
-                sweep(&target, MARK.as_ref())?;
-                if meta.dev() != parent_meta.dev() {
-                    place.inside = true;
-                    place.staging = target.join(format!("{MARK}{id}"));
-                }
+            Ok(meta) if meta.dev() != parent_meta.dev() => {
+                place.inside = true;
+                place.staging = target.join(format!("{MARK}{id}"));
             }
+            Ok(_) => {}
         }
         let entries = entries(&target)?;
         place.occupied = !entries.is_empty();
-        if let Some(found) = server_on(&target) {
-            return Err(refused(&format!(
-                "is in use: a server runs on it (process {} holds a lock on {})",
-                found.process, found.file
-            ))
-            .advise("stop the server first, or restore to another directory"));
-        }
+        place.check_unused()?;
         if place.occupied && !overwrite {
-            let shown: Vec<_> = entries.iter().take(3).map(|name| name.to_string_lossy()).collect();
-            return Err(refused(&format!("is not empty: it has {}", shown.join(", "))).advise(
+            return Err(refused(&format!("is not empty: it has {}", some(&entries))).advise(
                 "restore to a directory that is new or empty, or with --overwrite, which deletes what is there",
             ));
         }
+        // Not before: in a directory that is in use they are another's, such as the clones that a backup is being read from.
+        sweep(&target, MARK.as_ref())?;
         Ok(place)
+    }
+
+    fn check_unused(&self) -> Result<(), EngineError> {
+        match server_on(&self.target) {
+            None => Ok(()),
+            Some(found) => Err(
+                refused(&self.target, &format!("is in use: a server runs on it ({found})"))
+                    .advise("stop the server first, or restore to another directory"),
+            ),
+        }
+    }
+
+    /// What was new or empty must be so still; what is in it has come while the restore was made.
+    fn check_still_empty(&self) -> Result<(), EngineError> {
+        let found = match entries(&self.target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        if found.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "is not empty any more: {} came while the restore was made",
+            some(&found)
+        );
+        Err(refused(&self.target, &what).advise("restore to a directory that nobody else uses"))
     }
 
     /// Where to, as an absolute path.
@@ -137,7 +156,7 @@ impl Place {
     /// Puts what was made where it belongs.
     ///
     /// # Errors
-    /// Another has put something there meanwhile, or the system refuses.
+    /// [`ErrorKind::Refused`] if another has put something there meanwhile, or has started a server there; the system refuses.
     pub fn publish(mut self) -> Result<(), EngineError> {
         let failed = |error: io::Error| {
             EngineError::new(
@@ -148,6 +167,10 @@ impl Place {
         };
         if let Some(directory) = &self.lock {
             rustix::fs::syncfs(directory).map_err(|error| failed(error.into()))?;
+        }
+        self.check_unused()?;
+        if !self.occupied {
+            self.check_still_empty()?;
         }
         if self.inside {
             self.move_up().map_err(failed)?;
@@ -181,7 +204,12 @@ impl Place {
     }
 
     fn move_up(&self) -> io::Result<()> {
-        for name in entries(&self.target)? {
+        let old = if self.occupied {
+            entries(&self.target)?
+        } else {
+            Vec::new()
+        };
+        for name in old {
             let path = self.target.join(name);
             if path.symlink_metadata()?.is_dir() {
                 fs::remove_dir_all(path)?;
@@ -210,6 +238,17 @@ impl Drop for Place {
             let _ = fs::remove_dir_all(&self.staging);
         }
     }
+}
+
+/// [`ErrorKind::Refused`].
+fn refused(target: &Path, what: &str) -> EngineError {
+    EngineError::refused(format!("the target {} {what}", target.display()))
+}
+
+/// A few names of many.
+fn some(names: &[OsString]) -> String {
+    let shown: Vec<_> = names.iter().take(3).map(|name| name.to_string_lossy()).collect();
+    shown.join(", ")
 }
 
 /// What is in a directory, without what does not count.
@@ -241,81 +280,4 @@ fn sweep(directory: &Path, start: &std::ffi::OsStr) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_target_is_untouched_until_it_is_published() {
-        let root = tempfile::tempdir().unwrap();
-        let target = root.path().join("data");
-        fs::create_dir(&target).unwrap();
-        fs::write(target.join("precious"), "x").unwrap();
-        let error = Place::choose(&target, "job", false).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Refused);
-        assert!(error.message.contains("is not empty: it has precious"), "{error}");
-
-        let mut place = Place::choose(&target, "job", true).unwrap();
-        place.make().unwrap();
-        fs::create_dir(data_in(place.staging())).unwrap();
-        fs::write(data_in(place.staging()).join("new"), "y").unwrap();
-        assert_eq!(names(&target), ["precious"]);
-        drop(place);
-        assert_eq!(names(root.path()), ["data"]);
-
-        let mut place = Place::choose(&target, "job", true).unwrap();
-        place.make().unwrap();
-        fs::create_dir(data_in(place.staging())).unwrap();
-        fs::write(data_in(place.staging()).join("new"), "y").unwrap();
-        place.publish().unwrap();
-        assert_eq!(names(&target), ["new"]);
-        assert_eq!(names(root.path()), ["data"]);
-    }
-
-    #[test]
-    fn leavings_of_the_dead_go_and_those_of_the_living_stay() {
-        let root = tempfile::tempdir().unwrap();
-        let target = root.path().join("data");
-        fs::create_dir(root.path().join(".data.backstay-dead")).unwrap();
-        let mut living = Place::choose(&target, "living", false).unwrap();
-        living.make().unwrap();
-        let second = Place::choose(&target, "second", false).unwrap();
-        assert_eq!(names(root.path()), [".data.backstay-living"]);
-        drop(second);
-        fs::create_dir(data_in(living.staging())).unwrap();
-        living.publish().unwrap();
-        assert_eq!(names(root.path()), ["data"]);
-    }
-
-    #[test]
-    fn a_directory_that_came_meanwhile_is_not_replaced() {
-        let root = tempfile::tempdir().unwrap();
-        let target = root.path().join("data");
-        let mut place = Place::choose(&target, "job", false).unwrap();
-        place.make().unwrap();
-        fs::create_dir(data_in(place.staging())).unwrap();
-        fs::create_dir(&target).unwrap();
-        fs::write(target.join("precious"), "x").unwrap();
-        assert_eq!(place.publish().unwrap_err().kind, ErrorKind::Io);
-        assert_eq!(names(&target), ["precious"]);
-        assert_eq!(names(root.path()), ["data"]);
-    }
-
-    #[test]
-    fn no_directory_no_restore() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("file"), "").unwrap();
-        for (target, what) in [("file", "is no directory"), ("a/b", "has no directory above it")] {
-            let error = Place::choose(&root.path().join(target), "job", true).unwrap_err();
-            assert!(error.message.contains(what), "{error}");
-        }
-    }
-}
+mod tests;
