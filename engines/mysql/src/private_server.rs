@@ -8,6 +8,7 @@ mod initialise;
 mod like;
 mod owner;
 mod process;
+mod recovered;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use initialise::initialise;
 pub use like::{Likeness, arguments_of, key_plugin};
 pub use owner::give_back;
 use process::Process;
+pub use recovered::{roll_back_prepared, until_rolled_back};
 
 /// How long [`PrivateServer::stop`] waits for a clean shutdown before it asks less politely.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);

@@ -6,12 +6,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use backstay_engine_api::job::{Level, ServeJob};
+use backstay_engine_api::job::ServeJob;
 use backstay_engine_api::{EngineError, ErrorKind};
 
-use crate::consistent::prepared;
-use crate::private_server::{Likeness, initialise};
-use crate::session::Session;
+use crate::private_server::{Likeness, initialise, roll_back_prepared};
 
 /// How often it is looked whether the server is wanted, and whether it is there.
 const LOOK: Duration = Duration::from_millis(50);
@@ -64,16 +62,4 @@ fn is_empty(directory: &Path) -> Result<bool, EngineError> {
             Err(EngineError::new(ErrorKind::Io, format!("{} can not be read", directory.display())).because(&error))
         }
     }
-}
-
-/// What was prepared and not committed is no part of the point that the data shows; left alone, its rows stay locked.
-fn roll_back_prepared(job: &ServeJob, session: &mut Session) -> Result<(), EngineError> {
-    for xid in prepared::list(session)? {
-        job.log(
-            Level::Info,
-            format!("rolling back XA transaction {xid}, which was prepared and not committed"),
-        );
-        session.run(format!("XA ROLLBACK {xid}"))?;
-    }
-    Ok(())
 }

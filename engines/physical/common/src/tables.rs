@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind, Notice, ObjectInfo, RestoreJob, Restored, Server};
 use backstay_mysql::facts::SYSTEM_SCHEMAS;
+use backstay_mysql::private_server::{roll_back_prepared, until_rolled_back};
 use backstay_mysql::target::check_names;
 use backstay_mysql::{PrivateServerBuilder, Session, Version, quote_text};
 use rustix::fs::{Access, access};
@@ -21,6 +22,8 @@ use import::{Import, Source};
 
 /// How many lines of the private server's log an error shows.
 const SHOWN_LINES: usize = 30;
+/// How many XA transactions a notice names.
+const NAMED: usize = 5;
 
 /// The tables that a restore selects, and the server that they go into.
 #[derive(Debug)]
@@ -85,13 +88,19 @@ impl<'a> Rescue<'a> {
         self.job.doing("starting a private server");
         let private = builder.start()?;
         let ended = |error: EngineError| {
+            if error.kind == ErrorKind::Cancelled {
+                return error;
+            }
             let log = private.error_log();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines[lines.len().saturating_sub(SHOWN_LINES)..].iter();
             last.fold(error, |error, line| error.detail(*line))
         };
+        let mut session = private.session().map_err(ended)?;
+        let prepared = settle(self.job, &mut session).map_err(ended)?;
+        self.notices.extend(prepared);
         let source = Source {
-            session: private.session().map_err(ended)?,
+            session,
             data_dir: private.data_dir().to_owned(),
         };
         let mut import = Import::new(self.job, &mut self.session, self.data_dir, source)?;
@@ -117,6 +126,28 @@ fn last(job: &RestoreJob) -> Result<&ChainLink, EngineError> {
     job.chain()
         .last()
         .ok_or_else(|| EngineError::other("there is nothing to restore"))
+}
+
+/// Only what was committed at the backup's instant may be in a file that the target takes in: for the target all of it is.
+fn settle(job: &RestoreJob, session: &mut Session) -> Result<Option<Notice>, EngineError> {
+    until_rolled_back(job, session)?;
+    let xids = roll_back_prepared(job, session)?;
+    let shown = xids
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("; ");
+    Ok((!xids.is_empty()).then(|| {
+        Notice::new(
+            "prepared-left-out",
+            format!(
+                "XA transactions were prepared and not committed at the backup's instant ({}): what they had changed is not in the tables",
+                xids.len()
+            ),
+        )
+        .about(shown)
+    }))
 }
 
 /// A tablespace fits a server of the series that it is of.
