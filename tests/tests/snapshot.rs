@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use backstay_bed::{Flavour, on_both, until};
+use backstay_bed::{Flavour, TestServer, on_both, until};
 use backstay_mysql::PrivateServer;
 use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::bank::{self, Load};
@@ -432,6 +432,48 @@ fn a_directory_in_use_is_not_checked(flavour: Flavour) {
     bed.source.conn().query_drop("CREATE DATABASE still_there").unwrap();
 }
 
+/// Two servers on a machine, and the configuration names the other one's directory.
+fn the_directory_of_another_server(flavour: Flavour) {
+    let bed = OnVolume::new(flavour, FileSystem::Xfs, NOTHING);
+    let (source, backstay) = (&bed.source, &bed.backstay);
+    bank::create(&mut source.conn());
+    let other = TestServer::start_in(flavour, &bed.volume.point(), NOTHING);
+    let (own, others) = (source.server.data_dir(), other.server.data_dir());
+    if flavour == Flavour::MySql {
+        // As where one was made of the other's files.
+        fs::copy(own.join("auto.cnf"), others.join("auto.cnf")).unwrap();
+    }
+    let name = |data: &Path| {
+        let section = source
+            .section("main")
+            .replace(&*own.to_string_lossy(), &data.to_string_lossy());
+        backstay.configure(&backstay.repository(), &[], &section);
+    };
+    name(others);
+    let refused = backstay.run(&["backup", "--engine", "snapshot"]).fails_with(3);
+    let expected = format!(
+        "is the data directory of another server: process {} runs on it, and the server that was asked has its data in {}",
+        other.server.pid(),
+        own.display()
+    );
+    assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+    nothing_is_left(&bed);
+
+    // Its own is its own by whatever path.
+    let again = bed.volume.dir().join("again");
+    fs::create_dir(&again).unwrap();
+    let program = |program: &str, arguments: &[&Path]| {
+        let done = std::process::Command::new(program).args(arguments).status().unwrap();
+        assert!(done.success(), "{program}");
+    };
+    program("mount", &[Path::new("--bind"), own, &again]);
+    name(&again);
+    let taken = backstay.run(&["backup", "--engine", "snapshot"]);
+    program("umount", &[&again]);
+    taken.ok();
+    nothing_is_left(&bed);
+}
+
 /// What is wrong with a restored directory is found.
 #[test]
 fn a_damaged_directory_is_not_sound() {
@@ -454,4 +496,5 @@ on_both!(
     xfs_under_load_equals_a_reference,
     a_subvolume_reflinks_and_a_copy,
     a_directory_in_use_is_not_checked,
+    the_directory_of_another_server,
 );

@@ -14,6 +14,7 @@
 //! - `tables`: single tables into a running server, by IMPORT TABLESPACE.
 //! - `trace`, `clean`: what a killed job may leave, and its removal.
 
+mod asked;
 mod backup;
 mod chain;
 mod clean;

@@ -8,6 +8,7 @@ use backstay_engine_api::{EngineError, ErrorKind, ServerFacts};
 use backstay_mysql::Session;
 use backstay_physical::{Running, data_dir, server_on};
 
+use crate::asked;
 use crate::left_out::LeftOut;
 use crate::offline::server_uuid;
 
@@ -19,6 +20,10 @@ const DIRECTORIES: [&str; 5] = [
     "innodb_doublewrite_dir",
     "aria_log_dir_path",
 ];
+
+/// What to do where the configuration names another server's directory.
+pub(crate) const NAME_ITS_OWN: &str =
+    "name the server's own data directory in the configuration (`data_dir`), or leave it out there";
 
 /// A data directory.
 #[derive(Debug)]
@@ -45,14 +50,15 @@ impl Source {
         let told = data_dir(server, facts)?;
         let data_dir = fs::canonicalize(&told).unwrap_or(told);
         check_redo(session)?;
-        check_inside(session, &data_dir)?;
         let mut left_out = LeftOut::of(session, &data_dir)?;
         // What the server calls its directory may be a symbolic link to ours.
-        if let Some(told) = facts.facts.get("datadir").and_then(|dir| dir.as_str()) {
-            left_out.or(LeftOut::of(session, Path::new(told))?);
+        let told = facts.facts.get("datadir").and_then(|dir| dir.as_str()).map(Path::new);
+        if let Some(told) = told {
+            left_out.or(LeftOut::of(session, told)?);
         }
         let source = Self::looked_at(data_dir, left_out)?;
-        source.check_is_of(facts)?;
+        source.check_is_of(session, facts, told)?;
+        check_inside(session, &source.data_dir, told)?;
         Ok(source)
     }
 
@@ -65,23 +71,24 @@ impl Source {
     }
 
     /// Whether it is the directory of that very server: another's would be backed up with this one's position.
-    fn check_is_of(&self, facts: &ServerFacts) -> Result<(), EngineError> {
+    fn check_is_of(&self, session: &mut Session, facts: &ServerFacts, told: Option<&Path>) -> Result<(), EngineError> {
         let shown = self.data_dir.display();
-        let advice = "name the server's own data directory in the configuration (`data_dir`), or leave it out there";
         // Locks can be seen only on files that can be opened.
         let system = self.data_dir.join("ibdata1");
         File::open(&system).map_err(|error| unread(&system, &error))?;
-        if self.running.is_none() {
-            return Err(EngineError::refused(format!("no server runs on the data directory {shown}")).advise(advice));
-        }
+        let Some(running) = &self.running else {
+            return Err(
+                EngineError::refused(format!("no server runs on the data directory {shown}")).advise(NAME_ITS_OWN),
+            );
+        };
         let expected = facts.identity.get("server_uuid").and_then(|uuid| uuid.as_str());
         let found = server_uuid(&self.data_dir);
         match (expected, found) {
             (Some(expected), Some(found)) if expected != found => Err(EngineError::refused(format!(
                 "{shown} is the data directory of another server: of {found}, and this one is {expected}"
             ))
-            .advise(advice)),
-            _ => Ok(()),
+            .advise(NAME_ITS_OWN)),
+            _ => asked::check(session, &self.data_dir, running, told),
         }
     }
 
@@ -187,12 +194,13 @@ fn check_redo(session: &mut Session) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Refuses a server whose data is not all below its data directory.
-fn check_inside(session: &mut Session, data_dir: &Path) -> Result<(), EngineError> {
+/// Refuses a server whose data is not all below its data directory, by our path or by the one that it has `told`.
+fn check_inside(session: &mut Session, data_dir: &Path, told: Option<&Path>) -> Result<(), EngineError> {
     let is_outside = |value: &str| {
         let path = Path::new(value);
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        path.is_absolute() && !real.starts_with(data_dir)
+        let inside = real.starts_with(data_dir) || told.is_some_and(|told| path.starts_with(told));
+        path.is_absolute() && !inside
     };
     for name in DIRECTORIES {
         if let Some(value) = session.variable(name)?.filter(|value| is_outside(value)) {
