@@ -88,10 +88,8 @@ impl Provider for Lvm {
 
     fn clean(&self, _data_dir: &Path, job: &str) -> Result<(), EngineError> {
         unmount(&mount_point(job))?;
-        let selection = format!("lv_name={}", volume_name(job));
-        let groups = LVS.run(&["--noheadings", "--options", "vg_name", "--select", &selection])?;
-        for group in groups.split_whitespace() {
-            remove(group, &volume_name(job))?;
+        for group in groups_with(LVS, &volume_name(job), None)? {
+            remove(&group, &volume_name(job))?;
         }
         Ok(())
     }
@@ -273,12 +271,10 @@ impl Snapshot for Made {
 
     fn remove(&mut self) -> Result<(), EngineError> {
         unmount(&self.point)?;
-        let device = format!("{}/{}", self.volume.group, self.name);
-        if LVS.run(&["--noheadings", "--options", "lv_name", &device]).is_err() {
-            // There is none.
-            return Ok(());
+        for group in groups_with(LVS, &self.name, Some(&self.volume.group))? {
+            remove(&group, &self.name)?;
         }
-        remove(&self.volume.group, &self.name)
+        Ok(())
     }
 }
 
@@ -305,6 +301,16 @@ fn unmount(point: &Path) -> Result<(), EngineError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// The volume groups, of all or of one, that have a volume of that name. It is selected and not named: a volume that there is not would
+/// be an error, as whatever else keeps `lvs` from answering is.
+fn groups_with(lvs: Program, name: &str, within: Option<&str>) -> Result<Vec<String>, EngineError> {
+    let selection = format!("lv_name={name}");
+    let mut arguments = vec!["--noheadings", "--options", "vg_name", "--select", &selection];
+    arguments.extend(within);
+    let said = lvs.run(&arguments)?;
+    Ok(said.split_whitespace().map(str::to_owned).collect())
 }
 
 fn remove(group: &str, name: &str) -> Result<(), EngineError> {
@@ -356,6 +362,34 @@ mod tests {
         );
         assert!(volume("  vg|data|thin|1|2|0\n").unwrap().check_space("1G").is_ok());
         assert_eq!(volume(""), None);
+    }
+
+    /// An `lvs` that does this.
+    fn lvs(dir: &Path, script: &str) -> Program {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = dir.join("lvs");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Program {
+            name: path.to_string_lossy().into_owned().leak(),
+            package: "lvm2",
+        }
+    }
+
+    #[test]
+    fn that_lvs_fails_does_not_mean_that_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "backstay-job";
+        let asked = lvs(
+            dir.path(),
+            "[ \"$5\" = lv_name=backstay-job ] && printf '  vg\\n  other\\n'",
+        );
+        assert_eq!(groups_with(asked, name, None).unwrap(), ["vg", "other"]);
+        let asked = lvs(dir.path(), "[ \"$6\" = vg ]");
+        assert_eq!(groups_with(asked, name, Some("vg")).unwrap(), [""; 0]);
+        let asked = lvs(dir.path(), "echo 'Failed to get lock' >&2; exit 5");
+        let error = groups_with(asked, name, Some("vg")).unwrap_err();
+        assert!(error.to_string().contains("Failed to get lock"), "{error}");
     }
 
     #[test]
