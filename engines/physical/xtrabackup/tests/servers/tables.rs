@@ -222,3 +222,27 @@ fn what_can_not_be_taken_out_alone() {
     let tables: Vec<String> = session.query("SHOW TABLES FROM rescue").unwrap();
     assert_eq!(tables, [""; 0]);
 }
+
+/// The tool leaves them prepared, with their rows changed.
+#[test]
+fn what_was_prepared_does_not_come_back() {
+    let (bed, host) = (furnished(), TestHost::new());
+    let mut session = bed.session();
+    let want = sum(&mut session, "shop.orders");
+    let mut other = bed.session();
+    run(
+        &mut other,
+        &[
+            "XA START 'pending'",
+            "UPDATE shop.orders SET what = 'prepared'",
+            "XA END 'pending'",
+            "XA PREPARE 'pending'",
+        ],
+    );
+    host.backup(bed.address(), json!({})).unwrap();
+    run(&mut other, &["XA ROLLBACK 'pending'"]);
+    let restored = restore(&host, &bed, &["shop.orders"], Some("rescue")).unwrap();
+    assert_eq!(sum(&mut session, "rescue.orders"), want);
+    let codes = codes(&restored.notices);
+    assert!(codes.contains(&("prepared-left-out", "'pending'")), "{codes:?}");
+}
