@@ -1,6 +1,7 @@
 //! `kill -9` of worker and of supervisor at seeded random moments of a backup: never a listed backup that does not verify,
 //! no lock and no session that stays, and the next backup works.
 
+use std::fs;
 use std::thread;
 use std::time::Instant;
 
@@ -79,6 +80,10 @@ fn killed_at_random_moments(flavour: Flavour, engine: &str) {
                 "{leftover} is not named:\n{}",
                 verified.stdout
             );
+        }
+        // Once is enough for each.
+        for id in backstay.ids("main") {
+            fs::remove_dir_all(backstay.backups("main").join(id)).unwrap();
         }
         if round % 8 == 7 {
             backstay.run(&["backup", "--engine", engine]).ok();
@@ -161,10 +166,7 @@ fn waits_for_the_lock(conn: &mut mysql::Conn) -> bool {
 
 /// The directories of backups that have no manifest.
 fn unfinished(backstay: &Backstay) -> Vec<String> {
-    let entries = std::fs::read_dir(backstay.backups("main"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = fs::read_dir(backstay.backups("main")).into_iter().flatten().flatten();
     let without = entries.filter(|entry| !entry.path().join("manifest.json").exists());
     without
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
