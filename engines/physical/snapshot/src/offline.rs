@@ -1,20 +1,16 @@
 //! The provider `copy`: the files themselves, while no server runs on them.
 //!
 //! Nobody is there to be asked, so that what is known of the server is read from its files: MySQL's version is in the first page of
-//! `mysql.ibd`, MariaDB's in `mysql_upgrade_info`; where the binary log ends is the size of the last file that its index names, and
-//! which transactions it has had MySQL says in that file, MariaDB in one beside it.
+//! `mysql.ibd`, MariaDB's in `mysql_upgrade_info`; where the binary log ends, in the log (`logs`).
+
+mod logs;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use backstay_engine_api::position::BinlogFile;
-use backstay_engine_api::position::mariadb::GtidPosition;
-use backstay_engine_api::{
-    BackupJob, BackupRecord, EngineError, ErrorKind, Outcome, Position, Server, ServerFacts, Usable,
-};
-use backstay_mysql::binlog::{Event, EventFlags, Gtids, Header, PieceReader};
+use backstay_engine_api::{BackupJob, BackupRecord, EngineError, ErrorKind, Outcome, Server, ServerFacts, Usable};
 use backstay_physical::{Names, server_on};
 use serde_json::json;
 
@@ -23,6 +19,7 @@ use crate::left_out::LeftOut;
 use crate::options::{Options, ProviderName};
 use crate::source::Source;
 use crate::stream::Listed;
+use logs::Logs;
 
 /// Whether a data directory is configured, and no server runs on it.
 pub(crate) fn is_stopped(server: &Server) -> bool {
@@ -56,7 +53,7 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
     let root = source.data_dir.clone();
     let mut check = || check_stopped(&root);
     let parent = Parent::of(parent, &source)?;
-    let positions = logs.positions(&server)?;
+    let (positions, unknown) = logs.positions(&server.flavour);
     let what = What {
         source: &source,
         system: "",
@@ -83,7 +80,7 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
         positions,
         server,
         log: None,
-        notices: taken.notices,
+        notices: unknown.into_iter().chain(taken.notices).collect(),
         state: json!(state),
     }))
 }
@@ -166,80 +163,4 @@ pub(crate) fn server_uuid(data_dir: &Path) -> Option<String> {
     let text = fs::read_to_string(data_dir.join("auto.cnf")).ok()?;
     let line = text.lines().find_map(|line| line.trim().strip_prefix("server-uuid="))?;
     Some(line.trim().to_owned())
-}
-
-/// The binary logs that are in a data directory.
-#[derive(Debug, Default)]
-struct Logs {
-    /// Beginnings of names: the binary log's, and those of relay logs.
-    bases: Vec<String>,
-    /// The last file of the binary log, and its size in bytes.
-    last: Option<(PathBuf, u64)>,
-}
-
-impl Logs {
-    /// An index is a text file that lists logs, a line each. Relay logs are called so; what a server was told otherwise nobody knows here.
-    fn find(data_dir: &Path) -> Result<Self, EngineError> {
-        let mut logs = Self::default();
-        for entry in fs::read_dir(data_dir)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let Some(base) = name.strip_suffix(".index") else {
-                continue;
-            };
-            logs.bases.push(base.to_owned());
-            if base.contains("relay") {
-                continue;
-            }
-            let text = fs::read_to_string(data_dir.join(&name))?;
-            let Some(last) = text.lines().rfind(|line| !line.is_empty()) else {
-                continue;
-            };
-            let path = data_dir.join(Path::new(last).file_name().unwrap_or_default());
-            let size = fs::metadata(&path).map(|meta| meta.len()).map_err(|error| {
-                let message = format!("{name} names the binary log {last}, which is not there");
-                EngineError::refused(message).because(&error)
-            })?;
-            logs.last = Some((path, size));
-        }
-        Ok(logs)
-    }
-
-    /// Where the binary log ends. MariaDB writes its GTIDs beside it when it is stopped cleanly; MySQL's are in the log.
-    fn positions(&self, server: &ServerFacts) -> Result<Vec<Position>, EngineError> {
-        let Some((path, size)) = &self.last else {
-            return Ok(Vec::new());
-        };
-        let mut positions = Vec::new();
-        if server.flavour == "mariadb"
-            && let Ok(text) = fs::read_to_string(path.with_extension("state"))
-            && let Ok(position) = text.trim().parse::<GtidPosition>()
-        {
-            positions.push(Position::mariadb_gtid(&position));
-        }
-        if server.flavour == "mysql" {
-            positions.extend(mysql_gtids(path));
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let place = BinlogFile::new(name, *size)
-            .map_err(|error| EngineError::other("the binary log's position can not be read").because(&error))?;
-        positions.push(Position::binlog_file(&place));
-        Ok(positions)
-    }
-}
-
-/// The transactions that MySQL's last binary log names: those before it, and its own. None where they have no GTIDs, where the log was not
-/// closed by a server that was stopped cleanly, and where it can not be read, such as one that is encrypted.
-fn mysql_gtids(log: &Path) -> Option<Position> {
-    let mut reader = PieceReader::open(File::open(log).ok()?, log.display().to_string()).ok()?;
-    if Header::parse(reader.format_event()).ok()?.flags.has(EventFlags::IN_USE) {
-        return None;
-    }
-    let mut gtids = Gtids::None;
-    while let Some(event) = reader.next().ok()? {
-        match event.event {
-            Event::PreviousGtids(set) => gtids = Gtids::Mysql(set),
-            event => gtids.add(&event),
-        }
-    }
-    gtids.position().filter(|position| !position.value.is_empty())
 }
