@@ -1,6 +1,7 @@
 //! What engines of physical backups for MySQL and MariaDB have in common.
 //!
 //! - [`data_dir`]: the server's data directory, as it is on this machine.
+//! - [`fn@lineage`]: which directory a backup is of, and whether it is still the same.
 //! - [`server_on`]: whether a server runs on a directory, and which process it is.
 //! - [`Names`]: which table a file belongs to.
 //! - [`file_attributes`]: what an object that is a file says of itself.
@@ -13,6 +14,7 @@
 
 pub mod check;
 mod files;
+mod lineage;
 mod names;
 mod owner;
 mod place;
@@ -25,6 +27,7 @@ mod written;
 pub use backstay_mysql::running::{Running, server_on};
 pub use check::{check, problems};
 pub use files::{FILE, below, file_attributes};
+pub use lineage::{check_lineage, lineage};
 pub use names::{Names, Table, encode};
 pub use owner::Owner;
 pub use place::{MARK, Place, data_in};

@@ -1,10 +1,13 @@
 //! Taking a backup: the tool's stream, file by file into objects.
 
 mod ddl;
+mod imported;
 mod locks;
 mod objects;
 mod parent;
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -14,7 +17,7 @@ use backstay_engine_api::{
 };
 use backstay_mysql::facts::non_transactional;
 use backstay_mysql::{Session, facts};
-use backstay_physical::{Names, data_dir, size_of};
+use backstay_physical::{Names, data_dir, lineage, size_of};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -24,14 +27,19 @@ use crate::options::Options;
 use crate::program::{OptionFile, Running};
 use crate::tool::Tool;
 use crate::xbstream::{Dialect, Reader};
+use imported::Tables;
 use locks::LockWatch;
 use objects::Objects;
+use parent::Began;
 pub(crate) use parent::State;
 
 /// The pipe's size, in bytes: fewer switches between the tool and us.
 const PIPE: usize = 1 << 20;
 /// The most threads that the tool is given; each has a file open in the stream.
 const MAX_PARALLEL: usize = 32;
+
+/// How many tables an error names.
+const NAMED: usize = 10;
 
 /// Takes a full backup, or what has changed since a parent.
 ///
@@ -42,16 +50,27 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
     let mut session = Session::connect(job.server())?;
     let tool = Tool::find(session.flavour(), session.version(), &job.server().programs)?;
     let server = facts(&mut session)?;
-    let since = parent.map(|parent| parent::check(parent, &server, &tool)).transpose()?;
     let data_dir = data_dir(job.server(), &server)?;
+    let since = parent
+        .map(|parent| parent::check(parent, &server, &tool, &data_dir))
+        .transpose()?;
     let args = arguments(job, &options, &tool, &server, &data_dir, since.as_ref())?;
     job.expect(since.is_none().then(|| size_of(&data_dir)), None);
 
     job.doing(format!("{} is starting", tool.name()));
     let mut names = Names::new(session.another()?);
-    let before = (tool.dialect == Dialect::MariaDb)
+    let is_mariadb = tool.dialect == Dialect::MariaDb;
+    let before = is_mariadb
         .then(|| ddl::Before::look(&data_dir, &mut names))
         .transpose()?;
+    let began = Began {
+        lineage: lineage(&data_dir).ok(),
+        tables: is_mariadb.then(|| Tables::look(&mut session, &data_dir)).transpose()?,
+    };
+    let then = since.as_ref().and_then(|state| state.began.tables.as_ref());
+    if let (Some(parent), Some(then)) = (parent, then) {
+        then.check_since(parent, &mut session, &data_dir, &mut names)?;
+    }
     let watch = LockWatch::prepare(job, &session, options.lock_wait)?;
     let mut running = Running::start(job, &tool, &OptionFile::Login(&session), &args, Stdio::piped())?;
     let stdout = running
@@ -92,7 +111,11 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
     if let Some(before) = before {
         before.check(objects.names())?;
     }
-    finish(job, parent, &tool, server, &mut session, written)
+    if let Some(tables) = &began.tables {
+        tables.check_meanwhile(&mut session, &data_dir, objects.names())?;
+        tables.check_taken(&mut session, &written.paths, objects.names())?;
+    }
+    finish(job, parent, &tool, server, &mut session, began, written)
 }
 
 fn finish(
@@ -101,6 +124,7 @@ fn finish(
     tool: &Tool,
     mut server: ServerFacts,
     session: &mut Session,
+    began: Began,
     written: Written,
 ) -> Result<Outcome, EngineError> {
     let info = Info::new(written.kept);
@@ -137,6 +161,7 @@ fn finish(
         to_lsn: checkpoints.to_lsn,
         last_lsn: checkpoints.last_lsn,
         files: written.count,
+        began,
     };
     Ok(Outcome::Usable(Usable {
         server,
@@ -191,4 +216,14 @@ fn arguments(
     }
     args.extend(options.extra_args()?.iter().cloned());
     Ok(args)
+}
+
+/// Tables, for an error.
+fn listed(tables: &BTreeSet<impl Display>) -> String {
+    let named: Vec<String> = tables.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match tables.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    named.join(", ") + &more
 }

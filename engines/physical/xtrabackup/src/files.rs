@@ -73,6 +73,8 @@ pub(crate) struct Written {
     pub(crate) layout: Layout,
     /// The bytes of the files that were to be kept, by path.
     pub(crate) kept: BTreeMap<String, Vec<u8>>,
+    /// The paths of the files that there are in the end.
+    pub(crate) paths: HashSet<String>,
     /// How many files were completed.
     pub(crate) count: u64,
 }
@@ -123,6 +125,7 @@ impl<S: Store> Files<S> {
         let written = Written {
             layout: self.layout,
             kept: self.kept,
+            paths: self.there,
             count: self.count,
         };
         Ok((written, self.store))

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use backstay_engine_api::{BackupRecord, EngineError, ErrorKind, Order, Position};
 use backstay_innodb::redo::{Format, Former};
 use backstay_innodb::{Redo, Space};
+use backstay_physical::{check_lineage, lineage};
 use serde::{Deserialize, Serialize};
 
 use super::SpaceKey;
@@ -17,9 +16,6 @@ use super::report::Counts;
 use crate::NAME;
 use crate::backup::State;
 use crate::source::Source;
-
-/// The files by which a directory is known, the first that is there: each server makes them once.
-const OLDEST: [&str; 2] = ["ibdata1", "mysql.ibd"];
 
 /// What an incremental needs to know of its parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +41,7 @@ pub(crate) struct Noted {
     /// What the files were that are none of InnoDB's.
     #[serde(default)]
     pub(super) plain: Digests,
-    /// Which directory it is: the number of one of its files, and when it was made.
+    /// Which directory it is (`backstay_physical::lineage`).
     lineage: String,
     /// What was found in the pages.
     pub(crate) pages: Counts,
@@ -133,24 +129,6 @@ fn ranges(ids: &BTreeSet<u32>) -> String {
     text
 }
 
-/// Which directory it is. One that was restored or copied has other files, even if their bytes are the same.
-fn lineage(data_dir: &Path) -> Result<String, EngineError> {
-    for name in OLDEST {
-        let Ok(meta) = fs::metadata(data_dir.join(name)) else {
-            continue;
-        };
-        let made = meta.created().ok().and_then(|time| {
-            let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-            Some(format!(" of {}.{:09}", since.as_secs(), since.subsec_nanos()))
-        });
-        return Ok(format!("{name} is file {}{}", meta.ino(), made.unwrap_or_default()));
-    }
-    Err(EngineError::other(format!(
-        "{} has none of the files that every server has",
-        data_dir.display()
-    )))
-}
-
 /// What the parent of an incremental has left, if the directory is still the one that it was taken of.
 ///
 /// # Errors
@@ -173,13 +151,7 @@ pub(crate) fn parent(record: &BackupRecord, source: &Source) -> Result<Noted, En
             record.id
         )))
     })?;
-    let lineage = lineage(&source.data_dir)?;
-    if noted.lineage != lineage {
-        return Err(full(EngineError::refused(format!(
-            "backup {} is of other files: there {}, and here {lineage}; the directory was restored, copied or made anew since",
-            record.id, noted.lineage
-        ))));
-    }
+    check_lineage(&record.id, &noted.lineage, &source.data_dir)?;
     Ok(noted)
 }
 

@@ -17,12 +17,12 @@ use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::Session;
 use backstay_physical::Names;
 
+use super::listed;
+
 /// The log that the server writes while BACKUP STAGE is on, in the data directory. It stays until the next BACKUP STAGE START.
 const LOG: &str = "ddl.log";
 /// The engines whose index files are looked at, as the log calls them.
 const ENGINES: [&str; 2] = ["Aria", "MyISAM"];
-/// How many tables an error names.
-const NAMED: usize = 10;
 
 /// When the index files of each table of Aria and MyISAM were made, in seconds since 1970, with their partitions.
 type Made = BTreeMap<Name, BTreeSet<(Option<String>, u64)>>;
@@ -76,18 +76,9 @@ impl Before {
         if missed.is_empty() {
             return Ok(());
         }
-        let mut listed = missed
-            .iter()
-            .take(NAMED)
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        if missed.len() > NAMED {
-            listed.push_str(&format!(" and {} more", missed.len() - NAMED));
-        }
         let message = format!(
-            "tables without transactions were truncated or renamed while they were copied, which mariadb-backup does not follow: \
-             {listed}"
+            "tables without transactions were truncated or renamed while they were copied, which mariadb-backup does not follow: {}",
+            listed(&missed)
         );
         Err(EngineError::new(ErrorKind::Busy, message).advise(
             "take the backup again; if this comes every time, choose an hour in which these tables are not truncated or renamed, \

@@ -1,8 +1,12 @@
 //! What an incremental stands on: the state that a backup leaves for the next, and whether the next may use it.
 
+use std::path::Path;
+
 use backstay_engine_api::{BackupRecord, EngineError, ErrorKind, Order, Position, ServerFacts};
+use backstay_physical::check_lineage;
 use serde::{Deserialize, Serialize};
 
+use super::imported::Tables;
 use crate::NAME;
 use crate::info::Checkpoints;
 use crate::tool::Tool;
@@ -18,6 +22,20 @@ pub(crate) struct State {
     pub(crate) last_lsn: u64,
     /// How many files the tool's stream had.
     pub(crate) files: u64,
+    /// What there was before the tool began.
+    #[serde(flatten)]
+    pub(crate) began: Began,
+}
+
+/// What an incremental compares with what there is by then. Not in records of all versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Began {
+    /// Which directory it is (`backstay_physical::lineage`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lineage: Option<String>,
+    /// MariaDB's tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tables: Option<Tables>,
 }
 
 impl State {
@@ -43,8 +61,13 @@ impl State {
     }
 }
 
-/// The parent's state, if an incremental of this server can stand on it.
-pub(super) fn check(parent: &BackupRecord, server: &ServerFacts, tool: &Tool) -> Result<State, EngineError> {
+/// The parent's state, if an incremental of this server and its directory can stand on it.
+pub(super) fn check(
+    parent: &BackupRecord,
+    server: &ServerFacts,
+    tool: &Tool,
+    data_dir: &Path,
+) -> Result<State, EngineError> {
     let state = State::of(parent)?;
     let refuse = |what: &str, was: String, is: String| {
         Err(
@@ -77,6 +100,17 @@ pub(super) fn check(parent: &BackupRecord, server: &ServerFacts, tool: &Tool) ->
             format!("{} {}", parent.server.flavour, parent.server.version),
             format!("{} {}", server.flavour, server.version),
         );
+    }
+    // A server that was restored keeps its ids, and once it has gone on for long enough its numbers too are the parent's and more.
+    match &state.began.lineage {
+        Some(noted) => check_lineage(&parent.id, noted, data_dir)?,
+        None => {
+            let message = format!(
+                "backup {} does not say of which files it is: whether the directory was restored since can not be told",
+                parent.id
+            );
+            return Err(EngineError::refused(message).advise("take a full backup with this engine"));
+        }
     }
     Ok(state)
 }

@@ -1,6 +1,7 @@
 //! The engine with MariaDB's `mariadb-backup` against real servers, started for each test on a copy of a template, with a host in
 //! memory.
 
+mod parents;
 mod refusals;
 mod round_trip;
 mod tables;
