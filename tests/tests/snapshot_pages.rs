@@ -254,6 +254,86 @@ fn damaged_pages_are_named(flavour: Flavour) {
     assert_ne!(full["id"], mended["id"]);
 }
 
+/// A file whose first page says nothing is taken whole, each time: nothing says what of it has changed, nor what it was.
+fn files_of_no_tablespace_are_taken_whole(flavour: Flavour) {
+    let bed = on_xfs(flavour, &[]);
+    kinds(&bed.source, 16384);
+    // As above.
+    all_is_written(&bed.source);
+    bed.backup(&[]);
+    let file = bed.source.server.data_dir().join("kinds/plain.ibd");
+    let good = fs::read(&file).unwrap();
+    damage(&file, 0, 16384);
+    let as_in_source = |backup: &Value| {
+        let restored = bed.restored(backup["id"].as_str().unwrap());
+        assert!(fs::read(restored.join("kinds/plain.ibd")).unwrap() == fs::read(&file).unwrap());
+        fs::remove_dir_all(restored).unwrap();
+    };
+    for _ in 0..2 {
+        let taken = bed.backup(&["--incremental", "--option", "allow_damaged_pages=true"]);
+        let notices = taken["notices"].to_string();
+        assert!(
+            notices.contains("kinds/plain.ibd, page 0: it is of no tablespace"),
+            "{notices}"
+        );
+        as_in_source(&taken);
+    }
+    fs::write(&file, &good).unwrap();
+    as_in_source(&bed.backup(&["--incremental"]));
+}
+
+/// A table that is imported has the tablespace's id that it had before, and on MariaDB its pages have no LSN: they are taken all the same.
+fn imported_tables_are_taken(flavour: Flavour) {
+    let bed = on_xfs(flavour, &[]);
+    let mut source = bed.source.conn();
+    let mut run = |statements: &[&str]| {
+        for statement in statements {
+            source
+                .query_drop(statement)
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    };
+    run(&["CREATE DATABASE imports"]);
+    for table in ["one", "two"] {
+        run(&[&format!(
+            "CREATE TABLE imports.{table} (id INT PRIMARY KEY, v VARCHAR(200))"
+        )]);
+        let rows = (1..=2000_u32).map(|id| format!("({id}, 'row {id} of {table}')"));
+        let rows: Vec<String> = rows.collect();
+        run(&[&format!("INSERT INTO imports.{table} VALUES {}", rows.join(", "))]);
+    }
+    all_is_written(&bed.source);
+    bed.backup(&[]);
+    let file = |table: &str, extension: &str| {
+        let name = format!("imports/{table}.{extension}");
+        bed.source.server.data_dir().join(name)
+    };
+    let exported = |extension: &str| bed.volume.dir().join(format!("exported.{extension}"));
+    run(&["FLUSH TABLES imports.one FOR EXPORT"]);
+    for extension in ["ibd", "cfg"] {
+        fs::copy(file("one", extension), exported(extension)).unwrap();
+    }
+    run(&["UNLOCK TABLES", "ALTER TABLE imports.two DISCARD TABLESPACE"]);
+    for extension in ["ibd", "cfg"] {
+        fs::copy(exported(extension), file("two", extension)).unwrap();
+    }
+    run(&["ALTER TABLE imports.two IMPORT TABLESPACE"]);
+    fs::remove_file(file("two", "cfg")).unwrap();
+    bed.backup(&["--incremental"]);
+    run(&["UPDATE imports.two SET v = 'changed' WHERE id = 1000"]);
+    let last = bed.backup(&["--incremental"]);
+    let server = bed.server_on(&bed.restored(last["id"].as_str().unwrap()), &[]);
+    let differ = differences(
+        &contents(&mut conn(&server), &["imports"]),
+        &contents(&mut bed.source.conn(), &["imports"]),
+    );
+    assert!(differ.is_empty(), "{differ:#?}");
+    let checked: Vec<(String, String, String, String)> =
+        conn(&server).query("CHECK TABLE imports.two EXTENDED").unwrap();
+    assert_eq!(checked.last().unwrap().3, "OK", "{checked:?}");
+    server.stop().unwrap();
+}
+
 /// A directory that is not the one of the parent any more has a history of its own, whatever its LSNs say.
 fn another_directory_is_no_child(flavour: Flavour) {
     let bed = on_xfs(flavour, &[]);
@@ -278,5 +358,7 @@ fn another_directory_is_no_child(flavour: Flavour) {
 on_both!(
     chains_under_load_equal_a_reference,
     damaged_pages_are_named,
+    files_of_no_tablespace_are_taken_whole,
+    imported_tables_are_taken,
     another_directory_is_no_child
 );

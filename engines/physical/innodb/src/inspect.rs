@@ -107,11 +107,11 @@ impl<'a> Inspector<'a> {
             verdict = Verdict::Damaged(Damage::Future(lsn));
         }
         match verdict {
-            Verdict::Sound => Ok(Page::Changed(lsn)),
+            Verdict::Sound => Ok(changed(lsn)),
             Verdict::Zero => Ok(Page::Zero),
             Verdict::NotVerifiable(why) => {
                 *self.unverified.entry(why).or_default() += 1;
-                Ok(Page::Changed(lsn))
+                Ok(changed(lsn))
             }
             Verdict::Damaged(damage) => {
                 let remade = |redo: &Redo| redo.remade.page(expected.space, expected.number);
@@ -126,5 +126,53 @@ impl<'a> Inspector<'a> {
                 Ok(Page::Always)
             }
         }
+    }
+}
+
+/// A page that is as the server wrote it. MariaDB's IMPORT TABLESPACE gives the pages of a table LSN 0, and the table keeps the id of the
+/// tablespace that it had: nothing says since when such a page is there.
+fn changed(lsn: u64) -> Page {
+    match lsn {
+        0 => Page::Always,
+        lsn => Page::Changed(lsn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Checksums, Layout};
+
+    /// A page as MariaDB writes it.
+    fn page(number: u32, lsn: u64) -> Vec<u8> {
+        let mut page = vec![0; 16384];
+        page[4..8].copy_from_slice(&number.to_be_bytes());
+        page[16..24].copy_from_slice(&lsn.to_be_bytes());
+        page[34..38].copy_from_slice(&5_u32.to_be_bytes());
+        page[16376..16380].copy_from_slice(&lsn.to_be_bytes()[4..]);
+        let sum = crc32c::crc32c(&page[..16380]);
+        page[16380..].copy_from_slice(&sum.to_be_bytes());
+        page
+    }
+
+    #[test]
+    fn a_page_that_was_imported_is_never_as_it_was() {
+        let space = Space {
+            id: 5,
+            first: 0,
+            layout: Layout::plain(16384, Checksums::Full),
+        };
+        let none = Doublewrite::new(0);
+        let mut inspector = Inspector::new(space, &none, None);
+        for (number, lsn, expected) in [
+            (3, 4711, Page::Changed(4711)),
+            (4, 0, Page::Always),
+            (5, 1, Page::Changed(1)),
+        ] {
+            let found = inspector.page(u64::from(number), &page(number, lsn)).unwrap();
+            assert_eq!(found, expected, "page {number}");
+        }
+        assert_eq!(inspector.page(6, &[0; 16384]).unwrap(), Page::Zero);
+        assert_eq!(inspector.damaged, []);
     }
 }

@@ -33,9 +33,13 @@ impl Pages {
         let mut unseen = |_: &[u8]| {};
         match known {
             Known::Space { space, unique } => self.space(job, root, item, attributes, *space, *unique, buffer),
+            // Whole: what it was in the parent is nowhere noted, and nothing says which of its pages have changed.
             Known::Unreadable => {
                 self.report().unreadable(&item.path);
-                self.plain(job, root, item, attributes, buffer)
+                let holes = File::open(root.join(&item.path))
+                    .and_then(|file| holes(&file, item.size))
+                    .map_err(|error| unread(root, &item.path, &error))?;
+                write_with_holes(job, root, item, attributes, holes, buffer, &mut unseen)
             }
             Known::Redo { start, needed, kept } => {
                 let holes = between(&without(needed, kept), item.size);
