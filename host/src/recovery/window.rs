@@ -54,13 +54,22 @@ pub fn coverage(holdings: &Holdings) -> Coverage {
         }
     }
     let mut log = Vec::new();
+    let mut before: Option<(&[Position], i64)> = None;
     for piece in &prepared.pieces {
         let (Some(first), Some(last)) = (piece.from.time.or(piece.first), piece.to.time.max(piece.last)) else {
             continue;
         };
         match piece.source {
             super::LogSource::Backup { .. } => incremental.push((first, last)),
-            super::LogSource::Archive { .. } => log.push((first, last)),
+            super::LogSource::Archive { .. } => {
+                // Between two segments that meet, nothing was committed.
+                let first = match before {
+                    Some((to, end)) if to == piece.segment.from => first.min(end),
+                    _ => first,
+                };
+                before = Some((&piece.segment.to, last));
+                log.push((first, last));
+            }
         }
     }
     coverage.incremental = merged(incremental);

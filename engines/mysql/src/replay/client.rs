@@ -26,6 +26,13 @@ const LINES: usize = 5;
 /// # Errors
 /// As [`recover`](super::recover), and if the programs are not there.
 pub(super) fn replay(job: &RecoverJob, plan: &Plan, server: &Server) -> Result<Recovered, EngineError> {
+    if !plan.has_gtids() {
+        // Interrupted, it would leave nothing by which the next attempt could tell what has been executed, and execute it twice.
+        return Err(EngineError::refused(
+            "replay = \"client\" needs GTIDs, and the log has none: nothing on the target would say how far a replay came",
+        )
+        .advise("leave the option out: replay through replication goes on from here"));
+    }
     let mut session = Session::connect(server)?;
     let flavour = session.flavour();
     let binlog = programs::find(Tool::Binlog, flavour, &server.programs)?;
@@ -218,7 +225,7 @@ fn last_lines(child: &mut Child) -> thread::JoinHandle<Vec<String>> {
 /// Which of a plan's transactions a target lacks that clients write to.
 ///
 /// # Errors
-/// It is not known, or an earlier attempt has applied a part.
+/// It is not known, or an earlier attempt has executed a part.
 pub(super) fn lacking(session: &mut Session, plan: &Plan) -> Result<Vec<bool>, EngineError> {
     let all = &plan.transactions;
     match (&plan.start, target::stands_at(session)?) {
@@ -226,7 +233,7 @@ pub(super) fn lacking(session: &mut Session, plan: &Plan) -> Result<Vec<bool>, E
             .iter()
             .map(|transaction| !matches!(&transaction.name, Name::Mysql(gtid) if executed.contains(gtid)))
             .collect()),
-        (Start::Mariadb(_), _) => {
+        (Start::Mariadb(_), Start::Mariadb(_)) => {
             // Statements of a client are counted in the binary log only.
             if session.variable("log_bin")?.as_deref() != Some("ON") {
                 return Err(EngineError::refused(
@@ -245,9 +252,11 @@ pub(super) fn lacking(session: &mut Session, plan: &Plan) -> Result<Vec<bool>, E
                     "an earlier replay has executed a part of the log on the target, up to {}",
                     transaction.name
                 ))
-                .advise("replay through replication goes on where it was; a client can not: restore again")),
+                .advise("a client can not go on where it was: restore the backup again, and recover from there")),
             }
         }
-        _ => Ok(vec![true; all.len()]),
+        _ => Err(EngineError::other(
+            "a client replays a log with GTIDs onto a server of its family only",
+        )),
     }
 }

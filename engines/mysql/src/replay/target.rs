@@ -11,7 +11,7 @@ use backstay_engine_api::job::JobContext;
 use backstay_engine_api::position::BinlogFile;
 use backstay_engine_api::{EngineError, Notice};
 
-use super::plan::Plan;
+use super::plan::{Plan, Start};
 use crate::session::Session;
 
 pub(super) use checks::account_name;
@@ -100,3 +100,4 @@ pub(super) fn make_ready_for_client(session: &mut Session, plan: &Plan) -> Resul
     }
     super::client::lacking(session, plan)
 }
+    checks::family(session, matches!(plan.start, Start::Mariadb(_)))?;

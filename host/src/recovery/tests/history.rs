@@ -133,6 +133,16 @@ fn the_end_of_a_segment_was_not_the_end_of_the_log() {
     };
     assert_eq!(way(&segments, "10:28:00").unwrap(), ["a", "s/1", "s/2"]);
     assert_eq!(way(&segments, "10:05:00.5").unwrap(), ["a", "s/1"]);
+    let covered = |segments: &[ArchivedSegment]| {
+        let holdings = Holdings {
+            archives: vec![stream("s", segments.to_vec())],
+            ..Holdings::default()
+        };
+        let log = coverage(&holdings).log;
+        log.into_iter().map(|span| (span.from, span.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(covered(&segments), [(at("10:00:01"), at("10:40:00"))]);
+    assert_eq!(covered(&segments[1..]), [(at("10:05:01"), at("10:40:00"))]);
     // One that says so contradicts the next one, which is believed.
     let stood = Some(at("11:00:05"));
     for position in &mut segments[0].segment.to {

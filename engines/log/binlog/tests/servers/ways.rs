@@ -154,6 +154,18 @@ fn by_places() {
     assert_left_alone(&target, &before);
     drop(source);
 
+    // A client would not know how far it came.
+    let client = recover(
+        &host,
+        Recovery {
+            options: json!({"replay": "client"}),
+            ..recovery()
+        },
+    );
+    let error = client.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+    assert!(error.message.contains("needs GTIDs"), "{error}");
+
     // A server that wants GTIDs refuses what has none.
     let with = TestServer::start(Flavour::MySql);
     let error = recover(

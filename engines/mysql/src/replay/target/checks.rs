@@ -16,35 +16,10 @@ const OLDEST_MYSQL: (u32, u32, u32) = (8, 0, 26);
 /// # Errors
 /// [`ErrorKind::Refused`], with what is to be done.
 pub(super) fn check(session: &mut Session, plan: &Plan, mariadb: bool) -> Result<(), EngineError> {
-    let is_mariadb = session.flavour().is_mariadb();
-    if is_mariadb != mariadb {
-        let wrote = if mariadb { "MariaDB" } else { "MySQL" };
-        let message = format!(
-            "the logs are {wrote}'s, and the target is {} {}",
-            session.flavour(),
-            session.version()
-        );
-        return Err(EngineError::refused(message).advise("recover to a server of the family that wrote the logs"));
-    }
-    let (major, minor, patch) = OLDEST_MYSQL;
-    if !is_mariadb && !session.version().at_least(major, minor, patch) {
-        let message = format!(
-            "replay through replication needs MySQL {major}.{minor}.{patch}, and the target is {}",
-            session.version()
-        );
-        return Err(EngineError::new(ErrorKind::Unsupported, message).advise("use the option replay = \"client\""));
-    }
-    for channel in channel::all(session)? {
-        if channel.name() != channel::CHANNEL && channel.runs() {
-            let message = format!("the target replicates from {} at this moment", channel.host());
-            return Err(EngineError::refused(message)
-                .advise("it is no server that was restored; if it is, stop its replication (STOP REPLICA; STOP SLAVE on MariaDB)"));
-        }
-        if channel.name() == channel::CHANNEL {
-            same_boot(session, channel.user())?;
-        }
-    }
-    let skips = if is_mariadb {
+    family(session, mariadb)?;
+    version(session)?;
+    channels(session)?;
+    let skips = if mariadb {
         "slave_skip_errors"
     } else {
         "replica_skip_errors"
@@ -55,6 +30,48 @@ pub(super) fn check(session: &mut Session, plan: &Plan, mariadb: bool) -> Result
         return Err(EngineError::refused(message).advise(format!("start it without {skips}")));
     }
     gtid_mode(session, plan)
+}
+
+/// Whether it is of the family that wrote the logs.
+pub(super) fn family(session: &Session, mariadb: bool) -> Result<(), EngineError> {
+    if session.flavour().is_mariadb() == mariadb {
+        return Ok(());
+    }
+    let wrote = if mariadb { "MariaDB" } else { "MySQL" };
+    let message = format!(
+        "the logs are {wrote}'s, and the target is {} {}",
+        session.flavour(),
+        session.version()
+    );
+    Err(EngineError::refused(message).advise("recover to a server of the family that wrote the logs"))
+}
+
+/// Whether its version has the words that are used here.
+pub(super) fn version(session: &Session) -> Result<(), EngineError> {
+    let (major, minor, patch) = OLDEST_MYSQL;
+    if session.flavour().is_mariadb() || session.version().at_least(major, minor, patch) {
+        return Ok(());
+    }
+    let message = format!(
+        "replay through replication needs MySQL {major}.{minor}.{patch}, and the target is {}",
+        session.version()
+    );
+    Err(EngineError::new(ErrorKind::Unsupported, message).advise("use the option replay = \"client\""))
+}
+
+/// Whether it replicates from elsewhere at this moment, or an earlier replay has left it as none can go on.
+pub(super) fn channels(session: &mut Session) -> Result<(), EngineError> {
+    for channel in channel::all(session)? {
+        if channel.name() != channel::CHANNEL && channel.runs() {
+            let message = format!("the target replicates from {} at this moment", channel.host());
+            return Err(EngineError::refused(message)
+                .advise("it is no server that was restored; if it is, stop its replication (STOP REPLICA; STOP SLAVE on MariaDB)"));
+        }
+        if channel.name() == channel::CHANNEL {
+            same_boot(session, channel.user())?;
+        }
+    }
+    Ok(())
 }
 
 /// What the channel's account is called: it carries the machine's boot, for a server with a binary log.
