@@ -86,7 +86,7 @@ impl Plan {
     pub(super) fn of(job: &RecoverJob) -> Result<Self, EngineError> {
         let logs = load::load(job)?;
         let (start, transactions) = start::after(job.from(), job.logs(), &logs.files, logs.transactions)?;
-        let (transactions, notices) = point::up_to(job.point(), &start, &logs.files, transactions)?;
+        let (transactions, notices) = point::up_to(job.point(), &start, job.logs(), &logs.files, transactions)?;
         Ok(Self {
             files: logs.files,
             transactions,

@@ -179,3 +179,51 @@ fn by_places() {
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.to_string().contains("--gtid-mode=OFF"), "{error}");
 }
+
+/// Files without a transaction: the server began one and then the next.
+#[test]
+fn by_places_over_empty_files() {
+    const OFF: [&str; 2] = ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
+    let source = TestServer::start_with(Flavour::MySql, &OFF);
+    source.script(
+        "CREATE DATABASE shop;\n\
+         CREATE TABLE shop.orders (id INT PRIMARY KEY, what VARCHAR(200));\n\
+         FLUSH BINARY LOGS;\n\
+         FLUSH BINARY LOGS;\n\
+         INSERT INTO shop.orders VALUES (1, 'one');\n\
+         INSERT INTO shop.orders VALUES (2, 'two');\n\
+         FLUSH BINARY LOGS;\n\
+         FLUSH BINARY LOGS;\n\
+         FLUSH BINARY LOGS;\n\
+         UPDATE shop.orders SET what = CONCAT(what, ' and more');\n",
+    );
+    let logs = logs::read(&source);
+    let number = |index: usize| {
+        let logged = &logs.transactions[index];
+        BinlogFile::new(&logged.file, logged.end).unwrap().number()
+    };
+    let last = logs.transactions.len() - 1;
+    assert!(number(1) + 2 == number(2) && number(last - 1) + 3 == number(last));
+    // From the end of a file, in one log and cut into several at each place.
+    for per_segment in [1, 2, 100] {
+        let host = TestHost::new();
+        let target = TestServer::start_with(Flavour::MySql, &OFF);
+        run(
+            &mut target.session(),
+            &[
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.orders (id INT PRIMARY KEY, what VARCHAR(200))",
+            ],
+        );
+        let recovery = |point| Recovery {
+            target: target.address().into(),
+            from: logs.positions_after(1),
+            point,
+            logs: logs.put_some_into(&host, 2, per_segment),
+            options: json!({}),
+        };
+        let recovered = recover(&host, recovery(RecoveryPoint::Latest)).unwrap();
+        assert_eq!(recovered.positions, logs.positions_after(last), "{per_segment}");
+        assert_eq!(contents(&target), contents(&source), "{per_segment}");
+    }
+}

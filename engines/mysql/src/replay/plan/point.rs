@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use backstay_engine_api::job::Segment;
 use backstay_engine_api::position::{
-    BinlogFile, GtidTarget, PointInTime, Position, RecoveryPoint, Transaction as Named, TypedPosition,
+    BinlogFile, GtidTarget, Order, PointInTime, Position, RecoveryPoint, Transaction as Named, TypedPosition,
 };
 use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
+use super::start::place_of;
 use super::{File, Name, Start, Transaction};
 
 /// How many transactions a notice names.
@@ -18,7 +20,13 @@ type Ended = Result<(Vec<Transaction>, Vec<Notice>), EngineError>;
 ///
 /// # Errors
 /// The logs do not lead there, or the target is beyond it.
-pub(super) fn up_to(point: &RecoveryPoint, start: &Start, files: &[File], mut all: Vec<Transaction>) -> Ended {
+pub(super) fn up_to(
+    point: &RecoveryPoint,
+    start: &Start,
+    logs: &[Segment],
+    files: &[File],
+    mut all: Vec<Transaction>,
+) -> Ended {
     match point {
         RecoveryPoint::Latest => Ok((all, Vec::new())),
         RecoveryPoint::Time { time } => Ok(by_time(*time, all)),
@@ -35,17 +43,17 @@ pub(super) fn up_to(point: &RecoveryPoint, start: &Start, files: &[File], mut al
             all.truncate(count);
             Ok((all, Vec::new()))
         }
-        RecoveryPoint::BinlogFile(place) => by_place(place, start, files, all),
-        RecoveryPoint::Position { position } => by_position(position, start, files, all),
+        RecoveryPoint::BinlogFile(place) => by_place(place, start, logs, files, all),
+        RecoveryPoint::Position { position } => by_position(position, start, logs, files, all),
     }
 }
 
-fn by_position(position: &Position, start: &Start, files: &[File], all: Vec<Transaction>) -> Ended {
+fn by_position(position: &Position, start: &Start, logs: &[Segment], files: &[File], all: Vec<Transaction>) -> Ended {
     let usage = |error: &dyn std::fmt::Display| EngineError::new(ErrorKind::Usage, format!("the point: {error}"));
     match position.typed().map_err(|error| usage(&error))? {
         TypedPosition::MysqlGtid(set) => by_gtids(&GtidTarget::Mysql(set), start, all),
         TypedPosition::MariadbGtid(position) => by_gtids(&GtidTarget::Mariadb(position), start, all),
-        TypedPosition::BinlogFile(place) => by_place(&place, start, files, all),
+        TypedPosition::BinlogFile(place) => by_place(&place, start, logs, files, all),
         _ => Err(usage(&format!(
             "a binary log has no position of kind {}",
             position.kind
@@ -166,14 +174,14 @@ fn beyond_the_set<'a>(beyond: impl Iterator<Item = &'a Transaction>) -> Vec<Noti
         .collect()
 }
 
-fn by_place(place: &BinlogFile, start: &Start, files: &[File], mut all: Vec<Transaction>) -> Ended {
+fn by_place(place: &BinlogFile, start: &Start, logs: &[Segment], files: &[File], mut all: Vec<Transaction>) -> Ended {
     let in_file = |transaction: &Transaction| files[transaction.file].name == place.file();
-    let logs: HashSet<usize> = all
+    let holding: HashSet<usize> = all
         .iter()
         .filter(|transaction| in_file(transaction))
         .map(|transaction| transaction.file)
         .collect();
-    if logs.iter().any(|file| files[*file].object.contains('/')) && logs.len() > 1 {
+    if holding.iter().any(|file| files[*file].object.contains('/')) && holding.len() > 1 {
         let message = format!("there are several logs {}, of different servers", place.file());
         return Err(EngineError::new(ErrorKind::Usage, message).advise("name the point by a GTID or a time"));
     }
@@ -195,24 +203,35 @@ fn by_place(place: &BinlogFile, start: &Start, files: &[File], mut all: Vec<Tran
     let count = all
         .iter()
         .rposition(|transaction| in_file(transaction) && ends(transaction) <= place.offset());
-    match count {
-        Some(last) if ends(&all[last]) == place.offset() || all.get(last + 1).is_some() => {
-            all.truncate(last + 1);
-            Ok((all, Vec::new()))
-        }
+    let count = match count {
+        Some(last) if ends(&all[last]) == place.offset() || all.get(last + 1).is_some() => Some(last + 1),
         // Before its file's first transaction: the end of what came before.
-        None if all.first().is_some_and(in_file) || matches!(start, Start::Place(from) if from == place) => {
-            Ok((Vec::new(), Vec::new()))
-        }
-        None => match all.iter().position(in_file) {
-            Some(first) => {
-                all.truncate(first);
-                Ok((all, Vec::new()))
-            }
-            None => Err(beyond(place, &all, files)),
-        },
-        Some(_) => Err(beyond(place, &all, files)),
+        None if all.first().is_some_and(in_file) || matches!(start, Start::Place(from) if from == place) => Some(0),
+        None => all.iter().position(in_file),
+        Some(_) => None,
+    };
+    let count = count
+        .or_else(|| by_order(place, start, logs, files, &all))
+        .ok_or_else(|| beyond(place, &all, files))?;
+    all.truncate(count);
+    Ok((all, Vec::new()))
+}
+
+/// How many transactions come before a place at which none ends, such as one in a file without any. Only without GTIDs, where all
+/// files are one server's, are they in order.
+fn by_order(place: &BinlogFile, start: &Start, logs: &[Segment], files: &[File], all: &[Transaction]) -> Option<usize> {
+    let Start::Place(from) = start else { return None };
+    let reaches = |one: &BinlogFile| matches!(one.compare(place), Order::Equal | Order::After);
+    if !matches!(from.compare(place), Order::Equal | Order::Before) {
+        return None;
     }
+    let before = |transaction: &&Transaction| {
+        let end = transaction.place.map_or(0, |(_, end)| end);
+        BinlogFile::new(files[transaction.file].name.clone(), end).is_ok_and(|end| end.compare(place) != Order::After)
+    };
+    let count = all.iter().take_while(before).count();
+    let known = count < all.len() || logs.iter().any(|log| place_of(&log.to).is_some_and(|to| reaches(&to)));
+    known.then_some(count)
 }
 
 fn beyond(place: &BinlogFile, all: &[Transaction], files: &[File]) -> EngineError {

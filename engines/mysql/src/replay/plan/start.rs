@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use backstay_engine_api::job::Segment;
 use backstay_engine_api::position::mariadb::GtidPosition;
 use backstay_engine_api::position::mysql::GtidSet;
-use backstay_engine_api::position::{BinlogFile, Position, TypedPosition};
+use backstay_engine_api::position::{BinlogFile, Order, Position, TypedPosition};
 use backstay_engine_api::{EngineError, ErrorKind};
 
 use super::{File, Name, Start, Transaction};
@@ -43,7 +43,7 @@ pub(super) fn after(
     }
     match place {
         Some(place) => {
-            let after = after_place(&place, files, transactions)?;
+            let after = after_place(&place, logs, files, transactions)?;
             if let Some(gtid) = after.iter().find(|transaction| transaction.name != Name::Anonymous) {
                 return Err(mixed(&gtid.name));
             }
@@ -191,45 +191,72 @@ fn position_of(positions: &[Position]) -> Option<GtidPosition> {
 
 fn after_place(
     from: &BinlogFile,
+    logs: &[Segment],
     files: &[File],
     transactions: Vec<Transaction>,
 ) -> Result<Vec<Transaction>, EngineError> {
-    let mut at = (from.file().to_owned(), from.offset());
+    // How far a target is that has applied what was gone through.
+    let mut at = from.clone();
+    // Where the log that is being gone through ends; in a file without a transaction, perhaps.
+    let mut log_ends: Option<BinlogFile> = None;
+    let mut last_file = None;
+    let mut next_log = 0;
     let mut after = Vec::new();
     for transaction in transactions {
+        while next_log <= files[transaction.file].log {
+            if let Some(end) = log_ends.take().filter(|end| end.compare(&at) == Order::After) {
+                at = end;
+            }
+            let log = &logs[next_log];
+            if let Some(begins) = place_of(&log.from) {
+                if begins.compare(&at) == Order::After {
+                    return Err(gap(&log.name, &format!("what is between {at} and {begins}")));
+                }
+                log_ends = place_of(&log.to);
+            }
+            next_log += 1;
+        }
+        let damaged = |what: String| EngineError::new(ErrorKind::Damaged, what);
         let name = &files[transaction.file].name;
-        let Some((start, end)) = transaction.place else {
-            continue;
-        };
-        let here = BinlogFile::new(name.clone(), end)
-            .map_err(|error| EngineError::new(ErrorKind::Damaged, error.to_string()))?;
-        let stands = BinlogFile::new(at.0.clone(), at.1).map_err(|error| EngineError::other(error.to_string()))?;
-        if here.base() != stands.base() {
+        let (start, end) = transaction.place.ok_or_else(|| {
+            damaged(format!(
+                "the log's index does not say where in {name} a transaction was"
+            ))
+        })?;
+        let here = BinlogFile::new(name.clone(), end).map_err(|error| damaged(error.to_string()))?;
+        if here.base() != at.base() {
             let message =
-                format!("the log goes on in {here} after {stands}: without GTIDs no log follows on another server's");
+                format!("the log goes on in {here} after {at}: without GTIDs no log follows on another server's");
             return Err(EngineError::refused(message));
         }
+        let first = last_file.replace(here.number()) != Some(here.number()) && start < LONGEST_HEAD;
         // It has been applied: it is before where the target stands, or comes a second time.
-        if (here.number(), end) <= (stands.number(), stands.offset()) {
+        if (here.number(), end) <= (at.number(), at.offset()) {
             continue;
         }
-        let follows = if here.number() == stands.number() {
-            start == stands.offset() || between_transactions(start, stands.offset(), after.is_empty())
-        } else {
-            here.number() == stands.number() + 1
+        let follows = match here.number() == at.number() {
+            true => start == at.offset() || first && at.offset() <= start,
+            // Files in between may have none: a server that starts begins one, and FLUSH BINARY LOGS does.
+            false => first,
         };
         if !follows {
-            return Err(gap(&here.to_string(), &format!("what is between {stands} and it")));
+            return Err(gap(&here.to_string(), &format!("what is between {at} and it")));
         }
-        at = (name.clone(), end);
+        at = here;
         after.push(transaction);
     }
     Ok(after)
 }
 
-/// Whether a transaction that starts there may be the next of a file: a log's first one comes after its description.
-fn between_transactions(start: u64, stands: u64, first: bool) -> bool {
-    /// A format description and a (small) set of former GTIDs.
-    const LONGEST_HEAD: u64 = 4096;
-    first && stands <= start && stands < LONGEST_HEAD && start < LONGEST_HEAD
+/// Where the first transaction of a file may begin at most: after a format description and a (small) set of former GTIDs.
+const LONGEST_HEAD: u64 = 4096;
+
+pub(super) fn place_of(positions: &[Position]) -> Option<BinlogFile> {
+    positions.iter().find_map(|position| match position.typed() {
+        Ok(TypedPosition::BinlogFile(place)) => Some(place),
+        _ => None,
+    })
 }
+
+#[cfg(test)]
+mod tests;

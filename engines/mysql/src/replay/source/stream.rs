@@ -112,9 +112,12 @@ fn lacking(plan: &Plan, from: &From) -> Result<Vec<bool>, EngineError> {
             let stands = |transaction: &Transaction, at: Option<u64>| {
                 plan.files[transaction.file].name == *file && at == Some(*place)
             };
+            // Where a replay begins need not be where a transaction does: the next may be in a later file.
+            let begins = matches!(&plan.start, Start::Place(start) if start.file() == file && start.offset() == *place);
             let first = all
                 .iter()
                 .position(|transaction| stands(transaction, transaction.place.map(|(start, _)| start)));
+            let first = if begins { Some(0) } else { first };
             let last = || {
                 all.iter()
                     .rposition(|transaction| stands(transaction, transaction.place.map(|(_, end)| end)))

@@ -73,7 +73,7 @@ fn count(point: &RecoveryPoint, all: Vec<Transaction>) -> Result<(usize, Vec<Str
         Name::Mariadb(_) => Start::Mariadb("0-1-5,7-1-2".parse().unwrap()),
         _ => Start::Mysql(format!("{A}:1-5").parse().unwrap()),
     };
-    up_to(point, &start, &files(), all)
+    up_to(point, &start, &[], &files(), all)
         .map(|(all, notices)| (all.len(), notices.into_iter().map(|notice| notice.code).collect()))
         .map_err(|error| error.to_string())
 }
@@ -159,4 +159,42 @@ fn places_are_ends_of_transactions() {
     let error = count(&point("binlog.000002:501"), mysql()).unwrap_err();
     assert!(error.contains("the logs end at binlog.000002:500"), "{error}");
     assert!(count(&point("binlog.000003:157"), mysql()).is_err());
+}
+
+#[test]
+fn places_without_gtids_are_in_order() {
+    let mut files = files();
+    files[1].name = "binlog.000005".to_owned();
+    let start = Start::Place("binlog.000001:200".parse().unwrap());
+    let to = |place: &str| Segment {
+        to: vec![Position::binlog_file(&place.parse().unwrap())],
+        ..Segment::default()
+    };
+    let logs = [to("binlog.000003:157"), to("binlog.000007:157")];
+    let count = |place: &str| {
+        let point = RecoveryPoint::binlog_file(place).unwrap();
+        let mut all = mysql();
+        all.iter_mut()
+            .for_each(|transaction| transaction.name = Name::Anonymous);
+        up_to(&point, &start, &logs, &files, all)
+            .map(|(all, _)| all.len())
+            .map_err(|error| error.to_string())
+    };
+    for (place, expected) in [
+        ("binlog.000001:200", 0),
+        ("binlog.000001:600", 4),
+        // In files without a transaction, between two that have some and after the last.
+        ("binlog.000003:157", 4),
+        ("binlog.000004:4", 4),
+        ("binlog.000005:157", 4),
+        ("binlog.000005:400", 6),
+        ("binlog.000005:500", 7),
+        ("binlog.000005:531", 7),
+        ("binlog.000007:157", 7),
+    ] {
+        assert_eq!(count(place), Ok(expected), "{place}");
+    }
+    for place in ["binlog.000007:158", "other.000003:157"] {
+        assert!(count(place).unwrap_err().contains("is not in the logs"), "{place}");
+    }
 }
