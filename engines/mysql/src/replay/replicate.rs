@@ -163,7 +163,8 @@ fn wait(
                 .advise("see that nobody else works on the target, and recover again"));
         };
         job.doing(format!("replaying: {} of {all} transactions sent", source.sent()));
-        source.hold(status.relay_log_space() > options.relay_log_limit);
+        // An applier that has nothing left to do frees no more room: relay logs go when the next one is begun, if they go at all.
+        source.hold(status.relay_log_space() > options.relay_log_limit && !status.idle());
         if !status.applier_runs() {
             // It may have stopped for it, and yet be done.
             if question.all_applied(session, source.sent() == all)? {
@@ -201,32 +202,13 @@ impl Question {
         match &plan.start {
             Start::Mysql(_) => {
                 let set = quote_text(&plan.gtid_set().to_string());
-                Self::Sql(format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({set}, {WAIT}) = 0"))
-            }
-            Start::Mariadb(from) => {
-                let mut end = plan.gtid_position(from);
-                // Domains in which nothing is to come are not waited for.
-                let touched = |domain: u32| {
-                    plan.transactions
-                        .iter()
-                        .any(|transaction| matches!(transaction.name, Name::Mariadb(gtid) if gtid.domain == domain))
-                };
-                end = end.iter().filter(|gtid| touched(gtid.domain)).fold(
-                    backstay_engine_api::position::mariadb::GtidPosition::new(),
-                    |mut kept, gtid| {
-                        kept.set(gtid);
-                        kept
-                    },
-                );
-                Self::Sql(format!(
-                    "SELECT MASTER_GTID_WAIT({}, {WAIT}) = 0",
-                    quote_text(&end.to_string())
-                ))
+                Self::Set(format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({set}, {WAIT}) = 0"))
             }
             Start::Place(_) => {
                 let last = plan.transactions.last();
                 let file = last.map_or("", |last| &plan.files[last.file].name);
                 let end = last.and_then(|last| last.place).map_or(0, |(_, end)| end);
+            Start::Mariadb(_) => Self::Domains(plan.gtid_position(&GtidPosition::new())),
                 Self::Place(file.to_owned(), end)
             }
         }
@@ -234,12 +216,37 @@ impl Question {
 
     fn all_applied(&self, session: &mut Session, all_sent: bool) -> Result<bool, EngineError> {
         match self {
-            Self::Sql(sql) => Ok(session.query_first::<Option<i64>>(sql)?.flatten() == Some(1)),
+            Self::Set(sql) => yes(session, sql),
+            Self::Domains(end) => {
+                let wait = format!("SELECT MASTER_GTID_WAIT({}, {WAIT}) = 0", quote_text(&end.to_string()));
+                if !yes(session, &wait)? {
+                    return Ok(false);
+                }
+                // NOTE: that waits for the domain's number to be as high. Where two servers have written, numbers may go down, and a higher
+                // one come before the last.
+                let there = all_sent && stands_at_end(&target::stands_at(session)?, end);
+                if !there {
+                    pause();
+                }
+                Ok(there)
+            }
             Self::Place(file, end) => {
-                thread::sleep(Duration::from_secs_f64(WAIT));
+    /// Waits a little for the answer.
+                pause();
+        let pause = || thread::sleep(Duration::from_secs_f64(WAIT));
                 let applied = channel::status(session)?.and_then(|status| status.applied());
                 Ok(all_sent && applied.is_some_and(|at| at.file() == file && at.offset() >= *end))
             }
         }
     }
+}
+
+fn yes(session: &mut Session, sql: &str) -> Result<bool, EngineError> {
+    Ok(session.query_first::<Option<i64>>(sql)?.flatten() == Some(1))
+}
+
+/// Whether a target's last transactions are those of an end; of other domains than the end's, they may be any.
+fn stands_at_end(stands: &Start, end: &GtidPosition) -> bool {
+    let Start::Mariadb(stands) = stands else { return false };
+    end.iter().all(|gtid| stands.get(gtid.domain) == Some(gtid))
 }

@@ -2,6 +2,7 @@
 
 mod increments;
 mod killed;
+mod limits;
 mod load;
 mod logs;
 mod points;
@@ -132,7 +133,7 @@ pub(crate) fn settings(session: &mut Session) -> Vec<(String, String)> {
     session
         .query(
             "SHOW GLOBAL VARIABLES WHERE Variable_name REGEXP '^(slave|rpl_stop|replica|init_|sync_|innodb_flush|event_sch|read_only|super_read|gtid_strict|\
-             gtid_ignore|replicate)' AND Variable_name NOT LIKE '%tmpdir' OR Variable_name IN ('server_id', 'server_uuid')",
+             gtid_ignore|replicate)' AND Variable_name NOT LIKE '%tmpdir' OR Variable_name IN ('server_id', 'server_uuid', 'relay_log_purge')",
         )
         .expect("the settings")
 }

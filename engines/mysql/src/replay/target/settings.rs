@@ -66,6 +66,8 @@ fn wanted(mariadb: bool, server_id: u32, workers: usize, resumed: bool) -> Vec<(
         text("event_scheduler", "OFF"),
         text("innodb_flush_log_at_trx_commit", "2"),
         text("sync_binlog", "0"),
+        // What is applied makes room for what is not.
+        text("relay_log_purge", "ON"),
     ];
     if mariadb {
         wanted.extend([
@@ -125,4 +127,16 @@ fn set(session: &mut Session, name: &str, value: &str) -> Result<(), EngineError
         Err(_) => quote_text(value),
     };
     session.run(format!("SET GLOBAL {name} = {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relay_logs_that_are_applied_make_room() {
+        for mariadb in [false, true] {
+            assert!(wanted(mariadb, 7, 4, false).contains(&("relay_log_purge", "ON".to_owned())));
+        }
+    }
 }
