@@ -36,7 +36,7 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
 pub use catalogue::Listing;
-pub use layout::{BackupPaths, new_backup_id, new_log_id};
+pub use layout::{BackupPaths, new_backup_id, new_log_id, next_log_id};
 pub use leftovers::{Leftovers, Unfinished};
 pub use locks::{DeadJob, JobRef, Lock, Purpose};
 pub use logs::{Gap, SegmentRecord, Stream, StreamRecord};

@@ -14,7 +14,7 @@
 //! ```
 
 use backstay_engine_api::BackupKind;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 
 use super::Repository;
@@ -180,6 +180,18 @@ pub fn new_log_id(now: Timestamp, engine: &str) -> String {
     new_id(now, "log", engine)
 }
 
+/// An id for a log that comes after the one of the id `last`, whatever the clock says: it may have been put back since.
+pub fn next_log_id(last: Option<&str>, now: Timestamp, engine: &str) -> String {
+    let id = new_log_id(now, engine);
+    match last {
+        Some(last) if id.as_str() <= last => {
+            let after = time_of(last).and_then(|second| second.checked_add(SignedDuration::from_secs(1)).ok());
+            after.map_or(id, |after| new_log_id(after, engine))
+        }
+        _ => id,
+    }
+}
+
 fn new_id(now: Timestamp, what: &str, engine: &str) -> String {
     let time = now.strftime("%Y%m%dT%H%M%SZ");
     let fraction = i64::from(now.subsec_nanosecond()) * 65_536 / 1_000_000_000;
@@ -240,6 +252,24 @@ mod tests {
         assert!(by_time(&other) > by_time(&id), "{other}");
         assert_eq!(time_of(&id), Some("2026-11-22T10:15:30Z".parse().unwrap()));
         assert!(check_id(&id).is_ok());
+    }
+
+    #[test]
+    fn logs_ids_go_up_whatever_the_clock_does() {
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        let last = next_log_id(None, at("2026-11-22T10:15:30.9Z"), "binlog");
+        assert_eq!(last, "20261122T101530Z-log-binlog-e666");
+        let next = |now: &str| next_log_id(Some(&last), at(now), "binlog");
+        assert_eq!(next("2026-11-22T10:15:30.95Z"), "20261122T101530Z-log-binlog-f333");
+        assert_eq!(next("2026-11-22T10:16:00Z"), "20261122T101600Z-log-binlog-0000");
+        // In the same moment, and after the clock was put back by an hour.
+        for now in [
+            "2026-11-22T10:15:30.9Z",
+            "2026-11-22T10:15:30.1Z",
+            "2026-11-22T09:15:30Z",
+        ] {
+            assert_eq!(next(now), "20261122T101531Z-log-binlog-0000", "{now}");
+        }
     }
 
     #[test]

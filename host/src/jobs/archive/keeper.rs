@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::{Observer, seconds};
 use crate::repository::index::IndexSummary;
 use crate::repository::logs::{follows, segment_name};
-use crate::repository::{Gap, HostRef, IndexRef, Lock, Repository, SegmentRecord, StreamRecord, layout, new_log_id};
+use crate::repository::{Gap, HostRef, IndexRef, Lock, Repository, SegmentRecord, StreamRecord, layout, next_log_id};
 use crate::worker::protocol::{Piece, Progress};
 use crate::worker::supervisor::{Interrupt, Watcher};
 
@@ -196,7 +196,11 @@ impl<'a> Keeper<'a> {
         };
         let record = StreamRecord {
             format: 1,
-            id: self.new_stream_id(),
+            id: next_log_id(
+                self.end.stream.as_ref().map(|last| last.id.as_str()),
+                Timestamp::now(),
+                &self.engine.name,
+            ),
             cluster: self.cluster.to_owned(),
             engine: self.engine.clone(),
             server: self.facts.clone(),
@@ -207,17 +211,6 @@ impl<'a> Keeper<'a> {
             ..StreamRecord::default()
         };
         self.start(record, from, gap)
-    }
-
-    /// An id that sorts after that of the last stream: ids tell seconds apart and no less.
-    fn new_stream_id(&self) -> String {
-        loop {
-            let id = new_log_id(Timestamp::now(), &self.engine.name);
-            if self.end.stream.as_ref().is_none_or(|last| last.id < id) {
-                return id;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
     }
 
     fn start(&mut self, record: StreamRecord, from: Vec<Position>, gap: Option<Gap>) -> Result<()> {
