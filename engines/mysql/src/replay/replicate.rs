@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use backstay_engine_api::job::RecoverJob;
 use backstay_engine_api::position::BinlogFile;
+use backstay_engine_api::position::mariadb::GtidPosition;
 use backstay_engine_api::position::mysql::{GtidSet, Uuid};
 use backstay_engine_api::{EngineError, ErrorKind, Notice, Position, Recovered};
 use rand::Rng;
 
 use super::ReplayOptions;
 use super::failures;
-use super::plan::{File, Name, Plan, Start};
+use super::plan::{File, Plan, Start};
 use super::source::{Account, Description, Identity, Source};
 
 use super::target::{self, Left, channel};
@@ -192,8 +193,11 @@ fn wait(
 }
 
 /// How a target is asked whether it has applied all.
+#[derive(Debug)]
 enum Question {
-    Sql(String),
+    Set(String),
+    /// Where it stands then in each domain in which something is to come.
+    Domains(GtidPosition),
     Place(String, u64),
 }
 
@@ -204,17 +208,19 @@ impl Question {
                 let set = quote_text(&plan.gtid_set().to_string());
                 Self::Set(format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({set}, {WAIT}) = 0"))
             }
+            Start::Mariadb(_) => Self::Domains(plan.gtid_position(&GtidPosition::new())),
             Start::Place(_) => {
                 let last = plan.transactions.last();
                 let file = last.map_or("", |last| &plan.files[last.file].name);
                 let end = last.and_then(|last| last.place).map_or(0, |(_, end)| end);
-            Start::Mariadb(_) => Self::Domains(plan.gtid_position(&GtidPosition::new())),
                 Self::Place(file.to_owned(), end)
             }
         }
     }
 
+    /// Waits a little for the answer.
     fn all_applied(&self, session: &mut Session, all_sent: bool) -> Result<bool, EngineError> {
+        let pause = || thread::sleep(Duration::from_secs_f64(WAIT));
         match self {
             Self::Set(sql) => yes(session, sql),
             Self::Domains(end) => {
@@ -231,9 +237,7 @@ impl Question {
                 Ok(there)
             }
             Self::Place(file, end) => {
-    /// Waits a little for the answer.
                 pause();
-        let pause = || thread::sleep(Duration::from_secs_f64(WAIT));
                 let applied = channel::status(session)?.and_then(|status| status.applied());
                 Ok(all_sent && applied.is_some_and(|at| at.file() == file && at.offset() >= *end))
             }

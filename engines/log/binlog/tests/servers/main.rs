@@ -5,6 +5,7 @@ mod killed;
 mod limits;
 mod load;
 mod logs;
+mod numbers;
 mod points;
 mod reference;
 mod refusals;
