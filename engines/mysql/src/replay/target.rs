@@ -39,6 +39,8 @@ pub(super) fn prepare(
     workers: usize,
 ) -> Result<Prepared, EngineError> {
     checks::check(session, plan, mariadb)?;
+    // What an earlier replay that was killed has left may run still, and some settings are not changed under it.
+    channel::stop(session)?;
     settings::put_back(session)?;
     let place = channel::place(session, plan)?;
     let resumed = channel::remove(session)?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use backstay_bed::{TestServer, on_both};
+use backstay_bed::{TestServer, on_both, until_runs};
 use backstay_engine_api::job::{Segment, Target};
 use backstay_engine_api::position::RecoveryPoint;
 use backstay_engine_api::testing::{Backup, Object};
@@ -21,7 +21,11 @@ use serde_json::json;
 use crate::logs::{self, Logs, TestHost};
 use crate::{Recovery, assert_left_alone, contents, load, nowhere, recover, rounds, settings};
 
-on_both!(the_server_is_killed, the_worker_is_killed);
+on_both!(
+    the_server_is_killed,
+    the_worker_is_killed,
+    the_worker_is_killed_while_the_target_applies
+);
 
 const SEED: u64 = 4711;
 /// Where a child finds its job.
@@ -141,13 +145,7 @@ fn the_worker_is_killed(flavour: Flavour) {
         };
         let dir = tempfile::tempdir().unwrap();
         hand_over(dir.path(), &call(dir.path()), &segments, &host);
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "killed::a_worker_that_will_be_killed"])
-            .env(JOB, dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = worker(dir.path());
         let moment = moment(&mut random);
         thread::sleep(moment);
         let ended = child.try_wait().unwrap();
@@ -181,6 +179,58 @@ fn the_worker_is_killed(flavour: Flavour) {
         assert_left_alone(&target, &before);
     }
     println!("{interrupted} interrupted");
+}
+
+/// What the worker has left on the server runs still when the next one begins, and nobody has cleaned up.
+fn the_worker_is_killed_while_the_target_applies(flavour: Flavour) {
+    let source = TestServer::start(flavour);
+    source.script(
+        "CREATE DATABASE shop;\n\
+         CREATE TABLE shop.orders (id INT PRIMARY KEY, n INT);\n\
+         SET SESSION binlog_format = STATEMENT;\n\
+         INSERT INTO shop.orders VALUES (1, SLEEP(5));\n\
+         INSERT INTO shop.orders VALUES (2, 0);\n",
+    );
+    let logs = logs::read(&source);
+    let target = TestServer::start_with(flavour, &arguments(flavour));
+    let before = settings(&mut target.session());
+    let host = TestHost::new();
+    let segments = logs.put_into(&host, 50);
+    let dir = tempfile::tempdir().unwrap();
+    let call = Call::Recover {
+        job: JobSpec {
+            id: "20261122T101530Z-recover-test".to_owned(),
+            cluster: "test".to_owned(),
+            options: json!({}),
+            scratch: dir.path().to_owned(),
+            threads: 2,
+        },
+        target: target.address().into(),
+        from: nowhere(flavour),
+        point: RecoveryPoint::Latest,
+        logs: segments.clone(),
+        source: ServerFacts::default(),
+    };
+    hand_over(dir.path(), &call, &segments, &host);
+    let mut child = worker(dir.path());
+    until_runs(&mut target.session(), "INSERT INTO shop.orders VALUES (1,");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    host.call::<backstay_engine_api::Recovered>(&call)
+        .unwrap_or_else(|error| panic!("{error}\n{}", target.server.error_log()));
+    assert_eq!(contents(&target), contents(&source));
+    assert_left_alone(&target, &before);
+}
+
+/// A process that does the job in a directory.
+fn worker(dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "killed::a_worker_that_will_be_killed"])
+        .env(JOB, dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Writes a job and what it reads into a directory.
