@@ -53,7 +53,8 @@ impl RecoverJob {
         &self.point
     }
 
-    /// The logs that lead there, in the order in which they were written.
+    /// The logs that lead there, in the order in which they were written. None where the target is there already, and has only to be kept
+    /// from going on: it was restored from a replica's files.
     pub fn logs(&self) -> &[Segment] {
         &self.logs
     }

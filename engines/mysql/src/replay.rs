@@ -70,18 +70,18 @@ impl ReplayOptions {
 /// Replays a job's logs up to its point.
 ///
 /// A running server is writable afterwards, replicates from nowhere and has its own ids and settings; on a data directory, a private
-/// server is started and stopped. Interrupted at any moment, on either side, the same job goes on where it was.
+/// server is started and stopped. All but the settings holds as well where there is nothing to replay, or no log at all. Interrupted at any
+/// moment, on either side, the same job goes on where it was.
 ///
 /// # Errors
 /// The logs do not lead to the point, the target is not where they begin, or the server refuses an event.
 pub fn recover(job: &RecoverJob, options: &ReplayOptions) -> Result<Recovered, EngineError> {
+    if job.logs().is_empty() {
+        return nothing(job, None, options);
+    }
     let plan = Plan::of(job)?;
     if plan.transactions.is_empty() {
-        return Ok(Recovered {
-            positions: job.from().to_vec(),
-            transactions: 0,
-            notices: plan.notices,
-        });
+        return nothing(job, Some(&plan), options);
     }
     match (job.target(), options.method) {
         (Target::Server(server), Method::Replication) => {
@@ -97,6 +97,26 @@ pub fn recover(job: &RecoverJob, options: &ReplayOptions) -> Result<Recovered, E
         )
         .advise("leave the option out: of a private server, the account may change replication")),
     }
+}
+
+/// The target stands at the point already. What is left of its old source goes all the same, which would lead it past the point.
+fn nothing(job: &RecoverJob, plan: Option<&Plan>, options: &ReplayOptions) -> Result<Recovered, EngineError> {
+    let mut notices = match (job.target(), options.method) {
+        (Target::Server(server), Method::Replication) => target::forget_sources(&mut Session::connect(server)?)?,
+        // Its account may not change replication.
+        (Target::Server(_), Method::Client) => Vec::new(),
+        // Of a server that was no replica there is no source to forget.
+        (Target::DataDir { .. }, _) if !job.source().flavour.is_empty() && job.source().replication.is_empty() => {
+            Vec::new()
+        }
+        (Target::DataDir { path, programs }, _) => private::forget_sources(job, plan, options, path, programs)?,
+    };
+    notices.extend(plan.iter().flat_map(|plan| plan.notices.iter().cloned()));
+    Ok(Recovered {
+        positions: job.from().to_vec(),
+        transactions: 0,
+        notices,
+    })
 }
 
 /// Puts back what a killed replay has changed on its server.

@@ -113,8 +113,9 @@ impl Host {
                 Some(note) if sound(&holdings, &note.plan) => note.plan.clone(),
                 _ => recovery::plan(&holdings, &request.wanted)?,
             };
+            let replicates = self.would_replicate(request, &plan);
             let logs = match plan.logs.is_empty() {
-                true => None,
+                true => self.forgetting_engine(&plan, target).filter(|_| replicates.is_some()),
                 false => Some(self.log_engine(target)?),
             };
             if let Some(logs) = logs {
@@ -172,6 +173,9 @@ impl Host {
                 plan,
                 began,
             };
+            if let (None, Some(source)) = (logs, replicates) {
+                done.notices.push(source_kept(&source));
+            }
             if let Some(logs) = logs {
                 if !private {
                     self.note_recovery(&request.cluster, target, &note);
@@ -183,6 +187,41 @@ impl Host {
             }
             return Ok(done);
         }
+    }
+
+    /// The source, for people, from which a server that is started on the restored data directory would go on beyond the point.
+    fn would_replicate(&self, request: &Request, plan: &Plan) -> Option<String> {
+        let Target::DataDir { .. } = &request.terms.target else {
+            return None;
+        };
+        if request.terms.private.is_some() {
+            // Its server does not replicate, and goes with its directory.
+            return None;
+        }
+        let restored = self.repository.backup(&request.cluster, plan.chain.last()?).ok()?;
+        let replication = restored.record.server.replication;
+        if replication.is_empty() {
+            return None;
+        }
+        let channel = replication.get("channels").and_then(|channels| channels.get(0));
+        let host = channel.and_then(|channel| channel.get("source_host"));
+        Some(host.and_then(Value::as_str).unwrap_or("its source").to_owned())
+    }
+
+    /// The engine for logs, if there is one for the database that the plan's backup is of.
+    fn forgetting_engine(&self, plan: &Plan, target: &Target) -> Option<&Inspected> {
+        let databases = &self
+            .workers
+            .engine(&plan.engine, Operation::Restore)
+            .ok()?
+            .manifest
+            .databases;
+        let logs = self.log_engine(target).ok()?;
+        let of_all = databases.is_empty() || logs.manifest.databases.is_empty();
+        let shared = databases
+            .iter()
+            .any(|database| logs.manifest.databases.contains(database));
+        (of_all || shared).then_some(logs)
     }
 
     /// Goes on with a recovery whose backup is restored.
@@ -288,7 +327,13 @@ impl Host {
             sources: steps.iter().map(|step| spec(&step.source)).collect(),
             threads,
         };
-        observer.stage(&format!("replaying the log to {}", done.plan.point));
+        observer.stage(&match steps.is_empty() {
+            true => format!(
+                "seeing to it that {} replicates from nowhere",
+                target_name(&terms.target)
+            ),
+            false => format!("replaying the log to {}", done.plan.point),
+        });
         let ended = workers.run_worker(assignment, terms.deadline, &mut Follower { observer })?;
         if ended.died || !ended.sessions.is_empty() {
             let server = match &terms.target {
@@ -356,6 +401,16 @@ impl Host {
             ))
         })
     }
+}
+
+/// What to do about a source that nobody here could take away.
+fn source_kept(source: &str) -> Notice {
+    let text = format!(
+        "the backup is of a replica of {source}, from where a server that is started on it goes on beyond the point: start it so that it \
+         does not replicate at once, and remove its configuration as a replica; with an engine for logs, such as `{PREFERRED}`, a \
+         recovery does that"
+    );
+    Notice::new("replica-configuration-kept", text).about(source)
 }
 
 /// Whether all that a plan needs is there and not known to be damaged.

@@ -83,6 +83,18 @@ pub(super) fn put_back(session: &mut Session, left: Left) -> Result<(), EngineEr
     settings::put_back(session)
 }
 
+/// Sees to it that a target on which nothing is to be replayed replicates from nowhere, as after any replay.
+///
+/// # Errors
+/// It replicates at this moment, or the account may not change that.
+pub(super) fn forget_sources(session: &mut Session) -> Result<Vec<Notice>, EngineError> {
+    checks::version(session)?;
+    checks::channels(session)?;
+    channel::remove(session)?;
+    settings::put_back(session)?;
+    channel::forget_others(session)
+}
+
 /// Clears our channel's filters, which it has from the server's; they would leave events out.
 ///
 /// # Errors
@@ -96,10 +108,10 @@ pub(super) fn neutralise_filters(session: &mut Session) -> Result<Vec<Notice>, E
 /// # Errors
 /// It is of another family or not where the plan starts.
 pub(super) fn make_ready_for_client(session: &mut Session, plan: &Plan) -> Result<Vec<bool>, EngineError> {
+    checks::family(session, matches!(plan.start, Start::Mariadb(_)))?;
     checks::gtid_mode(session, plan)?;
     if !session.flavour().is_mariadb() {
         gtids::set(session, plan, false)?;
     }
     super::client::lacking(session, plan)
 }
-    checks::family(session, matches!(plan.start, Start::Mariadb(_)))?;

@@ -5,6 +5,7 @@ mod killed;
 mod limits;
 mod load;
 mod logs;
+mod nothing;
 mod numbers;
 mod points;
 mod reference;
@@ -16,7 +17,7 @@ use backstay_binlog::Binlog;
 use backstay_engine_api::job::{Segment, Target};
 use backstay_engine_api::position::RecoveryPoint;
 use backstay_engine_api::wire::{Call, JobSpec};
-use backstay_engine_api::{EngineError, Position, Recovered};
+use backstay_engine_api::{EngineError, Position, Recovered, ServerFacts};
 use backstay_mysql::{Flavour, Session};
 use serde_json::Value;
 
@@ -36,6 +37,15 @@ pub(crate) struct Recovery {
 
 /// Has the engine recover.
 pub(crate) fn recover(host: &MemoryHost<Binlog>, recovery: Recovery) -> Result<Recovered, EngineError> {
+    recover_backup_of(ServerFacts::default(), host, recovery)
+}
+
+/// The same, of a backup of a server that is known.
+pub(crate) fn recover_backup_of(
+    source: ServerFacts,
+    host: &MemoryHost<Binlog>,
+    recovery: Recovery,
+) -> Result<Recovered, EngineError> {
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let job = JobSpec {
         id: "20261122T101530Z-recover-test".to_owned(),
@@ -50,7 +60,7 @@ pub(crate) fn recover(host: &MemoryHost<Binlog>, recovery: Recovery) -> Result<R
         from: recovery.from,
         point: recovery.point,
         logs: recovery.logs,
-        source: backstay_engine_api::ServerFacts::default(),
+        source,
     })
 }
 

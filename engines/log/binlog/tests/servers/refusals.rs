@@ -51,7 +51,7 @@ fn all_onto(target: &TestServer, logs: &Logs, from: Vec<Position>, skipped: usiz
     )
 }
 
-fn replica_words(target: &TestServer) -> (&'static str, &'static str, &'static str) {
+pub(crate) fn replica_words(target: &TestServer) -> (&'static str, &'static str, &'static str) {
     if target.flavour.is_mariadb() {
         (
             "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_USER = 'r', MASTER_PASSWORD = 'r', MASTER_CONNECT_RETRY = 1, MASTER_PORT = ",
