@@ -56,10 +56,10 @@ impl End {
 /// Finds the end, and takes out of the spool what does not lead there: another archive of the cluster has gone on since.
 pub(super) fn end(repository: &Repository, cluster: &str, spool: &mut Spool) -> Result<End> {
     let mut end = in_repository(repository, cluster)?;
-    let ids = repository.stream_ids(cluster)?;
     let mut there = 0;
     for stream in spool.streams() {
-        if !ids.contains(&stream.id) {
+        // Its directory alone may be there: an attempt to make it was cut short, and is made again.
+        if repository.stream_record(cluster, &stream.id)?.as_ref() != Some(stream) {
             break;
         }
         there += 1;
@@ -76,7 +76,7 @@ pub(super) fn end(repository: &Repository, cluster: &str, spool: &mut Spool) -> 
         }
         spool.segment_done();
     }
-    let newest = ids.last();
+    let newest = end.stream.as_ref().map(|newest| &newest.id);
     if spool
         .streams()
         .any(|stream| newest.is_some_and(|newest| *newest > stream.id))
@@ -190,3 +190,6 @@ fn newest_backup(repository: &Repository, cluster: &str) -> Result<End> {
         ..End::default()
     }))
 }
+
+#[cfg(test)]
+mod tests;
