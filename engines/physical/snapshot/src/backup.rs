@@ -178,6 +178,10 @@ pub(crate) fn read(
     let listed = list(root, &what.source.left_out)?;
     let noted = what.parent.map(|parent| parent.noted.clone());
     let pages = Pages::look(root, &listed, what.system, noted)?;
+    // One that crashed would itself recover to what the backup does.
+    if what.source.running.is_some() {
+        pages.check_imported()?;
+    }
     job.expect(
         Some(listed.files.iter().map(|item| item.size).sum()),
         Some(listed.files.len() as u64),

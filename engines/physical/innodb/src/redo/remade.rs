@@ -3,6 +3,8 @@
 //! MariaDB does not write such a page to the doublewrite area first: the log has all of it. So at any one instant it may be half-written or
 //! still be zeros, with no copy anywhere, and nothing is lost. Records of mini-transactions, MariaDB 10.8 and later: type and length, then the
 //! numbers of tablespace and page (not encrypted), then what depends on the type.
+//!
+//! And of which tablespaces it has nothing to do any more, because they were deleted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +18,8 @@ const INIT_PAGE: u8 = 0x10;
 const SAME_PAGE_OR_FILE: u8 = 0x80;
 /// A file is made, changed for the first time since the checkpoint, or renamed; its path follows, a renamed one's new path after a zero.
 const FILE_CREATE: u8 = 0x80;
+/// A file is deleted: its table was dropped, or discarded.
+const FILE_DELETE: u8 = 0x90;
 const FILE_RENAME: u8 = 0xa0;
 const FILE_MODIFY: u8 = 0xb0;
 
@@ -26,6 +30,8 @@ pub struct Remade {
     pages: HashSet<(u32, u32)>,
     /// The tablespaces of files, by their paths from the data directory.
     files: HashMap<String, u32>,
+    /// Tablespaces that were deleted.
+    deleted: HashSet<u32>,
 }
 
 impl Remade {
@@ -39,6 +45,11 @@ impl Remade {
     pub fn file(&self, path: &str, said: Option<u32>) -> bool {
         let known = self.files.get(path).copied();
         known.into_iter().chain(said).any(|space| self.page(space, 0))
+    }
+
+    /// Whether the tablespace was deleted: recovery passes over all that was changed in it, before and after.
+    pub fn is_deleted(&self, space: u32) -> bool {
+        self.deleted.contains(&space)
     }
 
     /// Takes in the records of a mini-transaction.
@@ -57,8 +68,10 @@ impl Remade {
                 }
             } else if page.is_none() {
                 let Some((space, _)) = ids(&mut body) else { return };
-                if matches!(kind, FILE_CREATE | FILE_RENAME | FILE_MODIFY) {
-                    self.name(space, body);
+                match kind {
+                    FILE_CREATE | FILE_RENAME | FILE_MODIFY => self.name(space, body),
+                    FILE_DELETE => _ = self.deleted.insert(space),
+                    _ => {}
                 }
             }
         }
@@ -128,7 +141,13 @@ mod tests {
         let mut remade = Remade::default();
         let path = [&[5, 0][..], b"./shop/orders_of_long_ago.ibd"].concat();
         let renamed = [&[6, 0][..], b"./shop/#sql-alter-1.ibd\0./shop/new.ibd"].concat();
-        let files = [record(FILE_CREATE, &path), record(FILE_RENAME, &renamed)].concat();
+        let deleted = [&[8, 0][..], b"./shop/discarded.ibd"].concat();
+        let files = [
+            record(FILE_CREATE, &path),
+            record(FILE_RENAME, &renamed),
+            record(FILE_DELETE, &deleted),
+        ];
+        let files = files.concat();
         remade.read(&files);
         // 0x80 0x01 is 129; the second record of a page is of the same, the third is written to and no more.
         let pages = [
@@ -144,6 +163,7 @@ mod tests {
         assert!(!remade.file("shop/new.ibd", None));
         assert_eq!(remade.files["shop/new.ibd"], 6);
         assert!(!remade.file("other.ibd", None));
+        assert!(remade.is_deleted(8) && !remade.is_deleted(5));
     }
 
     #[test]

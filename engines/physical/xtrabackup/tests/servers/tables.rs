@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use backstay_bed::{TestServer, run};
+use backstay_bed::{TestServer, data_dir, run};
 use backstay_engine_api::job::Target;
 use backstay_engine_api::{EngineError, ErrorKind, Notice, Restored, Selection};
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
-use crate::{TestHost, furnished};
+use crate::{TestHost, furnished, server_on};
 
 fn selection(tables: &[&str], into: Option<&str>) -> Selection {
     Selection {
@@ -114,6 +114,32 @@ fn tables_come_back_alone() {
     host.restore(target, true, selection(&["shop.orders"], Some("res-cue")), json!({}))
         .unwrap();
     assert_eq!(sum(&mut session, "`res-cue`.orders"), want[0]);
+}
+
+/// MariaDB takes a table that was imported since its last checkpoint for dropped when it recovers, and so does its backup tool.
+#[test]
+fn a_restored_table_outlives_a_crash_and_is_backed_up() {
+    let (mut bed, host) = (furnished(), TestHost::new());
+    host.backup(bed.address(), json!({})).unwrap();
+    restore(&host, &bed, &["shop.orders"], Some("rescue")).unwrap();
+    let count = "SELECT COUNT(*) FROM rescue.orders WHERE what = 'late'";
+    run(
+        &mut bed.session(),
+        &[
+            "UPDATE rescue.orders SET what = 'late' WHERE id <= 100",
+            "INSERT INTO rescue.orders (what) VALUES ('late')",
+        ],
+    );
+    host.backups().clear();
+    host.backup(bed.address(), json!({})).unwrap();
+    bed.restart(true);
+    assert_eq!(bed.session().query_first::<u64>(count).unwrap(), Some(101));
+    let root = tempfile::tempdir().unwrap();
+    host.restore_all(data_dir(root.path().join("data")), json!({})).unwrap();
+    let server = server_on(&root.path().join("data"), &[]);
+    let rows: Option<u64> = server.session().unwrap().query_first(count).unwrap();
+    assert_eq!(rows, Some(101));
+    server.stop().unwrap();
 }
 
 #[test]
