@@ -1,8 +1,11 @@
 //! Why a replay by replication stopped, in the operator's words.
 
+use std::collections::HashMap;
+
+use backstay_engine_api::position::mariadb::MariadbGtid;
 use backstay_engine_api::{EngineError, ErrorKind};
 
-use super::plan::{Name, Plan, Start};
+use super::plan::{Name, Plan, Start, Transaction};
 use super::target::{self, channel};
 use crate::session::{Session, quote_text};
 
@@ -104,18 +107,25 @@ fn first_missing(session: &mut Session, plan: &Plan) -> Result<Option<(Name, Str
         _ => Some(target::stands_at(session)?),
     };
     let applied = channel::status(session)?.and_then(|status| status.applied());
-    let first = plan
-        .transactions
-        .iter()
-        .find(|transaction| match (&transaction.name, &stands) {
-            (Name::Mysql(gtid), Some(Start::Mysql(set))) => !set.contains(gtid),
-            (Name::Mariadb(gtid), Some(Start::Mariadb(position))) => !position.covers(*gtid),
-            _ => applied.as_ref().is_some_and(|at| {
-                at.file() == plan.files[transaction.file].name
-                    && transaction.place.is_some_and(|(_, end)| end > at.offset())
-            }),
-        });
-    Ok(first.map(|transaction| {
+    // In the log's order: numbers need not grow.
+    let last_applied = |gtid: MariadbGtid| {
+        let same = |transaction: &Transaction| transaction.name == Name::Mariadb(gtid);
+        Some((gtid.domain, plan.transactions.iter().rposition(same)?))
+    };
+    let applied_of: HashMap<u32, usize> = match &stands {
+        Some(Start::Mariadb(position)) => position.iter().filter_map(last_applied).collect(),
+        _ => HashMap::new(),
+    };
+    let mut all = plan.transactions.iter().enumerate();
+    let first = all.find(|(index, transaction)| match (&transaction.name, &stands) {
+        (Name::Mysql(gtid), Some(Start::Mysql(set))) => !set.contains(gtid),
+        (Name::Mariadb(gtid), _) => applied_of.get(&gtid.domain).is_none_or(|last| index > last),
+        _ => applied.as_ref().is_some_and(|at| {
+            at.file() == plan.files[transaction.file].name
+                && transaction.place.is_some_and(|(_, end)| end > at.offset())
+        }),
+    });
+    Ok(first.map(|(_, transaction)| {
         let place = transaction.place.map_or_else(String::new, |(start, _)| {
             format!(" at {}:{start}", plan.files[transaction.file].name)
         });
