@@ -10,6 +10,7 @@ pub mod bank;
 pub mod bench;
 pub mod compare;
 pub mod ddl;
+pub mod engines;
 pub mod log;
 pub mod on_volume;
 pub mod plugins;

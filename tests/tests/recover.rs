@@ -6,22 +6,19 @@ use std::time::{Duration, Instant};
 use backstay_bed::{Flavour, TestServer, on_both};
 use backstay_engine_api::position::PointInTime;
 use backstay_mysql::mysql::Conn;
-use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::bank::{self, Load};
 use backstay_tests::compare::{Contents, contents, differences, rows};
+use backstay_tests::engines::run;
 use backstay_tests::log::{end, logged};
 use backstay_tests::reference::{binlog_position, server_at};
 use backstay_tests::shop;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
 on_both!(
-    restores_in_any_order,
     equals_a_reference_at_random_points,
-    around_damage_and_gaps,
     of_a_position,
     a_dropped_table_is_found_and_comes_back
 );
@@ -57,72 +54,6 @@ fn id(taken: &Value) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("{taken}"))
         .to_owned()
-}
-
-fn run(conn: &mut Conn, statements: &[&str]) {
-    for statement in statements {
-        conn.query_drop(*statement)
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-}
-
-/// Full backups and incrementals on them, some of which cover the same; each is restored alone, in random order, and again when those
-/// that are redundant are gone.
-fn restores_in_any_order(flavour: Flavour) {
-    let source = TestServer::start(flavour);
-    let mut conn = source.conn();
-    shop::create(&mut conn);
-    let backstay = backstay(&source);
-    let mut taken: Vec<(String, Contents)> = Vec::new();
-    let mut number = 0;
-    let mut write = |conn: &mut Conn| {
-        number += 1;
-        run(
-            conn,
-            &[
-                &format!("CREATE TABLE shop.step_{number} (id INT PRIMARY KEY, v VARCHAR(20))"),
-                &format!("INSERT INTO shop.step_{number} VALUES (1, 'a'), (2, 'b')"),
-                &format!("UPDATE shop.customers SET city = 'step {number}'"),
-                &format!("DELETE FROM shop.step_{number} WHERE id = 1"),
-            ],
-        );
-    };
-    let first = id(&take(&backstay, &[]));
-    taken.push((first.clone(), contents(&mut conn, &[])));
-    let empty_one = take(&backstay, &["--incremental"]);
-    assert_eq!(empty_one["empty"]["parent"], first.as_str(), "{empty_one}");
-    for parent in ["auto", "auto", first.as_str(), "full", "auto", first.as_str()] {
-        write(&mut conn);
-        let more = ["--incremental", "--parent", parent];
-        let new = take(&backstay, if parent == "full" { &[] } else { &more });
-        taken.push((id(&new), contents(&mut conn, &[])));
-    }
-    assert_eq!(backstay.ids("main").len(), taken.len());
-    let drawn = backstay.run(&["list"]).ok().stdout;
-    assert!(
-        drawn.contains("recoverable") && drawn.contains("incremental"),
-        "{drawn}"
-    );
-
-    let mut random = StdRng::seed_from_u64(20_261_128);
-    let mut order = taken.clone();
-    order.shuffle(&mut random);
-    order.truncate(rounds(4));
-    for (id, expected) in &order {
-        let target = empty(flavour);
-        backstay.run(&["restore", id, "--to-server", &target.url()]).ok();
-        same(&target, expected, id);
-    }
-    // The first two incrementals are covered by the third.
-    for (id, _) in &taken[1..3] {
-        fs::remove_dir_all(backstay.backups("main").join(id)).unwrap();
-    }
-    for (id, expected) in [&taken[3], &taken[6]] {
-        let target = empty(flavour);
-        backstay.run(&["restore", id, "--to-server", &target.url()]).ok();
-        same(&target, expected, id);
-    }
-    backstay.run(&["verify"]).ok();
 }
 
 /// When a transaction was committed.
@@ -220,92 +151,6 @@ fn equals_a_reference_at_random_points(flavour: Flavour) {
     }
 }
 
-/// A damaged full backup is passed over, and a gap in the log is named and mended by a new full backup.
-fn around_damage_and_gaps(flavour: Flavour) {
-    let source = TestServer::start(flavour);
-    let mut conn = source.conn();
-    shop::create(&mut conn);
-    let backstay = backstay(&source);
-    let old = id(&take(&backstay, &[]));
-    run(&mut conn, &["CREATE TABLE shop.one (id INT PRIMARY KEY)"]);
-    let incremental = id(&take(&backstay, &["--incremental"]));
-    let newest = id(&take(&backstay, &[]));
-    let expected = contents(&mut conn, &[]);
-
-    let plan = |more: &[&str]| {
-        let target = ["--to-server", "mysql://root@127.0.0.1:1", "--dry-run", "--json"];
-        backstay.run(&[&["recover"], more, &target].concat())
-    };
-    let planned = plan(&["--latest"]).ok().json();
-    assert_eq!(planned["plan"]["chain"][0], newest.as_str(), "{planned}");
-    let data = backstay.backups("main").join(&newest).join("data");
-    let file = largest(&data);
-    let mut bytes = fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&file, bytes).unwrap();
-
-    let target = empty(flavour);
-    let recovered = backstay
-        .run(&["recover", "--latest", "--to-server", &target.url(), "--json"])
-        .ok();
-    assert!(
-        recovered.stderr.contains(&format!("{newest} is damaged and left out")),
-        "{recovered:?}"
-    );
-    let json = recovered.json();
-    assert_eq!(json["recovered"]["plan"]["chain"][0], old.as_str());
-    assert_eq!(
-        json["recovered"]["plan"]["logs"][0]["source"]["backup"]["id"],
-        incremental.as_str()
-    );
-    assert_eq!(json["recovered"]["notices"][0]["code"], "around-damage", "{json}");
-    same(&target, &expected, "around the damage");
-
-    // The log that the next incremental needs is gone.
-    run(
-        &mut conn,
-        &["CREATE TABLE shop.two (id INT PRIMARY KEY)", "FLUSH BINARY LOGS"],
-    );
-    run(
-        &mut conn,
-        &["CREATE TABLE shop.three (id INT PRIMARY KEY)", "FLUSH BINARY LOGS"],
-    );
-    let logs: Vec<String> = conn
-        .query_map("SHOW BINARY LOGS", |row: backstay_mysql::mysql::Row| {
-            row.get::<String, _>(0).unwrap_or_default()
-        })
-        .unwrap();
-    conn.query_drop(format!("PURGE BINARY LOGS TO '{}'", logs.last().expect("a log")))
-        .unwrap();
-    let failed = backstay.run(&[
-        "backup",
-        "--engine",
-        "mysqldump",
-        "--incremental",
-        "--parent",
-        &incremental,
-    ]);
-    assert_ne!(failed.code, Some(0), "{failed:?}");
-    let mended = id(&take(&backstay, &[]));
-    run(&mut conn, &["CREATE TABLE shop.four (id INT PRIMARY KEY)"]);
-    take(&backstay, &["--incremental"]);
-    let target = empty(flavour);
-    let recovered = backstay
-        .run(&["recover", "--latest", "--to-server", &target.url(), "--json"])
-        .ok()
-        .json();
-    assert_eq!(recovered["recovered"]["plan"]["chain"][0], mended.as_str());
-    same(&target, &contents(&mut conn, &[]), "after the gap");
-    // Into the gap nothing leads.
-    let coverage = &backstay.run(&["list", "--json"]).ok().json()["clusters"]["main"]["coverage"];
-    let gap = &coverage["gaps"].as_array().expect("gaps")[0];
-    let begins: PointInTime = gap["from"].as_str().expect("its beginning").parse().unwrap();
-    let inside = PointInTime::from_unix_microseconds(begins.unix_microseconds() + 1).expect("a time");
-    let none = plan(&["--to-time", &inside.to_string()]).fails_with(1);
-    assert!(none.stderr.contains("there is no way to"), "{}", none.stderr);
-}
-
 /// Incrementals of what has come since a position, of which there need be no backup.
 fn of_a_position(flavour: Flavour) {
     let source = TestServer::start(flavour);
@@ -389,21 +234,6 @@ fn of_a_position(flavour: Flavour) {
     assert!(said.contains("is no position"), "{said}");
     let said = refused("snapshot", end);
     assert!(said.contains("takes an incremental of a backup"), "{said}");
-}
-
-fn largest(dir: &std::path::Path) -> std::path::PathBuf {
-    let mut files = Vec::new();
-    let mut directories = vec![dir.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap().flatten() {
-            let metadata = entry.metadata().unwrap();
-            match metadata.is_dir() {
-                true => directories.push(entry.path()),
-                false => files.push((metadata.len(), entry.path())),
-            }
-        }
-    }
-    files.into_iter().max().expect("a file").1
 }
 
 /// The mistake is found in the log, and the printed command undoes it.

@@ -1,23 +1,18 @@
 //! Recovery to a point from backups of every engine, over what is archived: also into a data directory, and killed half-way.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use backstay_bed::{Flavour, TestServer, until};
-use backstay_mysql::PrivateServer;
-use backstay_mysql::mysql::prelude::Queryable;
-use backstay_mysql::mysql::{Conn, OptsBuilder};
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::bank::{self, Load};
-use backstay_tests::compare::{Contents, contents, differences};
+use backstay_tests::compare::{Contents, contents};
+use backstay_tests::engines::{BackedUp, Engine, Target, run};
 use backstay_tests::log::{end, logged};
 use backstay_tests::processes::{children, kill, terminate};
 use backstay_tests::reference::server_at;
 use backstay_tests::shop;
-use backstay_tests::volumes::{FileSystem, Volume};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -26,54 +21,19 @@ use serde_json::Value;
 const SCHEMAS: [&str; 4] = ["bank", "marks", "shop", "shop_archive"];
 const SEED: u64 = 20_261_128;
 
-/// What the backup below the log is made by, and where it is recovered to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Base {
-    /// Into a running server.
-    Shell,
-    /// Into a data directory.
-    Xtrabackup,
-    /// Into a data directory, by copies of the files that share their blocks.
-    Snapshot,
-}
-
-impl Base {
-    fn engine(self) -> &'static str {
-        match self {
-            Self::Shell => "mysqlshell",
-            Self::Xtrabackup => "xtrabackup",
-            Self::Snapshot => "snapshot",
-        }
-    }
-}
-
 /// A server with a full backup, and everything since then archived.
 struct Bed {
-    base: Base,
-    backstay: Backstay,
-    source: TestServer,
-    dir: PathBuf,
-    // Last, so that the server is gone when it is unmounted.
-    _volume: Option<Volume>,
+    backed_up: BackedUp,
 }
 
 impl Bed {
     /// The backup is taken, and the log archived, while transfers go on; `transfers` is how many are in the log at least.
-    fn new(flavour: Flavour, base: Base, transfers: u64) -> Self {
-        let volume = (base == Base::Snapshot).then(|| Volume::new(FileSystem::Xfs, 1500));
-        let source = match &volume {
-            Some(volume) => TestServer::start_in(flavour, &volume.point(), &[""; 0]),
-            None => TestServer::start(flavour),
+    fn new(flavour: Flavour, engine: Engine, transfers: u64) -> Self {
+        let archive = "[archive]\nspool = \"spool\"\nsegment_age = \"1s\"\n";
+        let bed = Self {
+            backed_up: BackedUp::new(flavour, engine, archive),
         };
-        let dir = match &volume {
-            Some(volume) => volume.point(),
-            None => source.dir().to_owned(),
-        };
-        let sections = format!(
-            "[archive]\nspool = \"spool\"\nsegment_age = \"1s\"\n\n{}",
-            source.section("main")
-        );
-        let backstay = Backstay::new(&dir.join("backstay"), &[], &sections);
+        let (backstay, source) = (bed.backstay(), bed.source());
         let mut conn = source.conn();
         shop::create(&mut conn);
         bank::create(&mut conn);
@@ -81,18 +41,10 @@ impl Bed {
             &mut conn,
             &["CREATE DATABASE marks", "CREATE TABLE marks.mark (id INT PRIMARY KEY)"],
         );
-        let bed = Self {
-            base,
-            backstay,
-            source,
-            dir,
-            _volume: volume,
-        };
-        let load = Load::start(&bed.source.opts(), 2, SEED);
+        let load = Load::start(&source.opts(), 2, SEED);
         load.wait_for(20);
-        bed.backstay.run(&["backup", "--engine", base.engine()]).ok();
-        let archive = bed
-            .backstay
+        backstay.run(&["backup", "--engine", engine.name()]).ok();
+        let archive = backstay
             .command(&["archive"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -118,13 +70,21 @@ impl Bed {
         bed
     }
 
+    fn backstay(&self) -> &Backstay {
+        &self.backed_up.backstay
+    }
+
+    fn source(&self) -> &TestServer {
+        &self.backed_up.source
+    }
+
     /// Waits until the archive has a transaction that is committed now.
     fn until_archived(&self) {
-        let mut conn = self.source.conn();
+        let mut conn = self.source().conn();
         run(&mut conn, &["CREATE TABLE marks.last_one (id INT PRIMARY KEY)"]);
         until("the end of the log is archived", || {
             let found = self
-                .backstay
+                .backstay()
                 .run(&["log", "search", "--table", "marks.last_one", "--json"]);
             found.code == Some(0)
                 && found.json()["transactions"]
@@ -134,85 +94,22 @@ impl Bed {
     }
 
     fn target(&self, name: &str) -> Target {
-        match self.base {
-            Base::Shell => Target::Server(Box::new(TestServer::start_with(
-                self.source.flavour,
-                &["--server-id=77", "--event-scheduler=OFF"],
-            ))),
-            _ => Target::Directory(self.dir.join(name)),
-        }
+        self.backed_up.target(name)
     }
 
     fn recover(&self, target: &Target, point: &[&str]) -> Output {
-        let (option, target) = target.arguments();
-        self.backstay
-            .run(&[&["recover", "--json"], point, &[option, &target]].concat())
-    }
-
-    /// What is on a target that was recovered to.
-    fn contents(&self, target: &Target) -> Contents {
-        match target {
-            Target::Server(server) => contents(&mut server.conn(), &SCHEMAS),
-            Target::Directory(path) => {
-                let server = server_on(&self.source, path);
-                let found = contents(&mut conn(&server), &SCHEMAS);
-                server.stop().unwrap();
-                found
-            }
-        }
+        self.backed_up.onto(target, &[&["recover", "--json"], point].concat())
     }
 
     #[track_caller]
     fn assert_same(&self, target: &Target, expected: &Contents, what: &str) {
-        let differ = differences(&self.contents(target), expected);
-        assert!(differ.is_empty(), "{what}: {differ:#?}");
+        self.backed_up.assert_same(target, &SCHEMAS, expected, what);
     }
-}
-
-enum Target {
-    Server(Box<TestServer>),
-    Directory(PathBuf),
-}
-
-impl Target {
-    fn arguments(&self) -> (&'static str, String) {
-        match self {
-            Self::Server(server) => ("--to-server", server.url()),
-            Self::Directory(path) => ("--to-datadir", path.to_string_lossy().into_owned()),
-        }
-    }
-}
-
-fn run(conn: &mut Conn, statements: &[&str]) {
-    for statement in statements {
-        conn.query_drop(*statement)
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-}
-
-/// A server on a directory that was recovered to.
-fn server_on(source: &TestServer, data: &Path) -> PrivateServer {
-    let gtids: &[&str] = match source.flavour {
-        Flavour::MySql => &["--gtid-mode=ON", "--enforce-gtid-consistency=ON"],
-        _ => &[],
-    };
-    PrivateServer::builder(source.server.running().clone(), data)
-        .args(gtids.iter().copied())
-        .start()
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn conn(server: &PrivateServer) -> Conn {
-    let opts = OptsBuilder::new()
-        .socket(Some(server.socket().to_string_lossy()))
-        .user(Some("root"))
-        .prefer_socket(true);
-    Conn::new(opts).expect("a connection to the recovered server")
 }
 
 /// To the log's end and to just before a mistake, over archived segments.
-fn over_the_archive(flavour: Flavour, base: Base) {
-    let bed = Bed::new(flavour, base, 200);
+fn over_the_archive(flavour: Flavour, engine: Engine) {
+    let bed = Bed::new(flavour, engine, 200);
     let target = bed.target("latest");
     let recovered = bed.recover(&target, &["--latest"]).ok().json();
     let logs = recovered["recovered"]["plan"]["logs"]
@@ -220,9 +117,9 @@ fn over_the_archive(flavour: Flavour, base: Base) {
         .expect("the logs of the plan");
     let archived = |step: &Value| step["source"]["archive"].is_object();
     assert!(!logs.is_empty() && logs.iter().all(archived), "{recovered}");
-    bed.assert_same(&target, &contents(&mut bed.source.conn(), &SCHEMAS), "the latest");
+    bed.assert_same(&target, &contents(&mut bed.source().conn(), &SCHEMAS), "the latest");
 
-    let logged = logged(&bed.backstay);
+    let logged = logged(bed.backstay());
     let drops = |found: &Value| {
         let statement = found["statement"].as_str().unwrap_or_default();
         statement.starts_with("DROP TABLE") && statement.contains("mark")
@@ -230,7 +127,7 @@ fn over_the_archive(flavour: Flavour, base: Base) {
     let mistake = logged.iter().position(drops).expect("the mistake is in the log");
     let gtid = logged[mistake]["gtid"].as_str().expect("a GTID");
     let (file, offset) = end(&logged[mistake - 1]);
-    let reference = server_at(&bed.source, &file, offset);
+    let reference = server_at(bed.source(), &file, offset);
     let expected = contents(&mut reference.conn(), &SCHEMAS);
     let target = bed.target("before");
     bed.recover(&target, &["--before-gtid", gtid]).ok();
@@ -238,10 +135,10 @@ fn over_the_archive(flavour: Flavour, base: Base) {
 }
 
 /// Killed at any moment, of the host, the worker or both, the same command comes to the same.
-fn killed_and_run_again(flavour: Flavour, base: Base) {
+fn killed_and_run_again(flavour: Flavour, engine: Engine) {
     let rounds: u64 = std::env::var("BACKSTAY_ROUNDS").map_or(1, |text| text.parse().expect("a number"));
-    let bed = Bed::new(flavour, base, 1500);
-    let expected = contents(&mut bed.source.conn(), &SCHEMAS);
+    let bed = Bed::new(flavour, engine, 1500);
+    let expected = contents(&mut bed.source().conn(), &SCHEMAS);
     let began = Instant::now();
     let target = bed.target("undisturbed");
     bed.recover(&target, &["--latest"]).ok();
@@ -255,7 +152,7 @@ fn killed_and_run_again(flavour: Flavour, base: Base) {
         let (option, name) = target.arguments();
         let moment = Duration::from_millis(random.random_range(50..takes.as_millis().max(100) as u64));
         let whom = random.random_range(0..3);
-        let mut host = bed.backstay.start(&["recover", "--latest", option, &name]);
+        let mut host = bed.backstay().start(&["recover", "--latest", option, &name]);
         thread::sleep(moment);
         let ended = host.try_wait().unwrap();
         if ended.is_none() {
@@ -288,9 +185,7 @@ fn killed_and_run_again(flavour: Flavour, base: Base) {
         );
         eprintln!("{what}: {}", again.json()["recovered"]["began"]);
         bed.assert_same(&target, &expected, &what);
-        if let Target::Directory(path) = &target {
-            fs::remove_dir_all(path).unwrap();
-        }
+        target.discard();
     }
 }
 
@@ -299,22 +194,27 @@ mod mysql {
 
     #[test]
     fn a_dump_over_the_archive() {
-        over_the_archive(Flavour::MySql, Base::Shell);
+        over_the_archive(Flavour::MySql, Engine::Mysqlshell);
     }
 
     #[test]
     fn a_snapshot_over_the_archive() {
-        over_the_archive(Flavour::MySql, Base::Snapshot);
+        over_the_archive(Flavour::MySql, Engine::Snapshot);
     }
 
     #[test]
     fn killed_onto_a_server() {
-        killed_and_run_again(Flavour::MySql, Base::Shell);
+        killed_and_run_again(Flavour::MySql, Engine::Mysqlshell);
+    }
+
+    #[test]
+    fn killed_onto_a_server_by_its_own_client() {
+        killed_and_run_again(Flavour::MySql, Engine::Mysqldump);
     }
 
     #[test]
     fn killed_into_a_directory() {
-        killed_and_run_again(Flavour::MySql, Base::Snapshot);
+        killed_and_run_again(Flavour::MySql, Engine::Snapshot);
     }
 }
 
@@ -323,21 +223,26 @@ mod mariadb {
 
     #[test]
     fn a_dump_over_the_archive() {
-        over_the_archive(Flavour::MariaDb, Base::Shell);
+        over_the_archive(Flavour::MariaDb, Engine::Mysqlshell);
     }
 
     #[test]
     fn a_copy_of_files_over_the_archive() {
-        over_the_archive(Flavour::MariaDb, Base::Xtrabackup);
+        over_the_archive(Flavour::MariaDb, Engine::Xtrabackup);
     }
 
     #[test]
     fn killed_onto_a_server() {
-        killed_and_run_again(Flavour::MariaDb, Base::Shell);
+        killed_and_run_again(Flavour::MariaDb, Engine::Mysqlshell);
+    }
+
+    #[test]
+    fn killed_onto_a_server_by_its_own_client() {
+        killed_and_run_again(Flavour::MariaDb, Engine::Mysqldump);
     }
 
     #[test]
     fn killed_into_a_directory() {
-        killed_and_run_again(Flavour::MariaDb, Base::Xtrabackup);
+        killed_and_run_again(Flavour::MariaDb, Engine::Xtrabackup);
     }
 }

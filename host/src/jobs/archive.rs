@@ -315,7 +315,8 @@ impl Archiving<'_> {
         let ended = self.host.workers.run_worker(assignment, None, &mut self.keeper);
         // What was not published is read again.
         let _ = std::fs::remove_dir_all(&pieces);
-        ended?.result.map(drop)
+        ended?.result?;
+        self.keeper.begin_after_backup()
     }
 
     /// Waits, and goes on publishing meanwhile.

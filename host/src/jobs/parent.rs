@@ -18,6 +18,8 @@ const AUTO: &str = "auto";
 #[derive(Debug)]
 pub(super) enum Parent {
     Backup(Box<BackupRecord>),
+    /// The newest that there is, of whichever member.
+    Newest(Box<BackupRecord>),
     /// Of which there need be no backup.
     Position(Position),
 }
@@ -41,13 +43,24 @@ impl Host {
         if name != AUTO {
             return Ok(Parent::Backup(Box::new(self.repository.find(cluster, name)?.record)));
         }
-        let listing = self.repository.list(cluster)?;
-        let chosen = newest(&listing, plugin, |id| self.repository.chain(cluster, id).map(|_| ()))?;
-        tracing::info!("the incremental stands on {}", chosen.record.id);
-        Ok(Parent::Backup(Box::new(chosen.record.clone())))
+        let chosen = self.newest(cluster, plugin, |_| true)?;
+        Ok(Parent::Newest(Box::new(chosen)))
     }
 
-    /// The parent's record, as the engine is given it. A position is one of the server that is backed up.
+    /// The newest backup of a cluster that an engine can build on and that is one of those wanted.
+    fn newest(
+        &self,
+        cluster: &str,
+        plugin: &Inspected,
+        wanted: impl Fn(&BackupRecord) -> bool,
+    ) -> Result<BackupRecord> {
+        let listing = self.repository.list(cluster)?;
+        let whole = |id: &str| self.repository.chain(cluster, id).map(|_| ());
+        Ok(newest(&listing, plugin, wanted, whole)?.record.clone())
+    }
+
+    /// The parent's record, as the engine is given it. A position is one of the server that is backed up. An engine that needs its own
+    /// files of the parent is given the newest of that server, where there are backups of several.
     pub(super) fn parent_record(
         &self,
         cluster: &str,
@@ -56,15 +69,27 @@ impl Host {
         server: &Server,
         options: &Value,
     ) -> Result<BackupRecord> {
+        let facts = || match plugin.manifest.has(Operation::Probe) {
+            true => self.probe(cluster, plugin, server.clone(), options),
+            false => Ok(ServerFacts::default()),
+        };
         match parent {
             Parent::Backup(record) => Ok(*record),
-            Parent::Position(position) => {
-                let facts = match plugin.manifest.has(Operation::Probe) {
-                    true => self.probe(cluster, plugin, server.clone(), options)?,
-                    false => ServerFacts::default(),
-                };
-                Ok(BackupRecord::of_position(cluster, position, facts))
+            Parent::Newest(newest) => {
+                let another = |record: &BackupRecord| record.server.identity != newest.server.identity;
+                let chosen =
+                    if plugin.manifest.increments_from_positions || self.newest(cluster, plugin, another).is_err() {
+                        *newest
+                    } else {
+                        let found = facts()?.identity;
+                        // Without one of that server the engine says why the newest will not do.
+                        let same = |record: &BackupRecord| record.server.identity == found;
+                        self.newest(cluster, plugin, same).unwrap_or(*newest)
+                    };
+                tracing::info!("the incremental stands on {}", chosen.id);
+                Ok(chosen)
             }
+            Parent::Position(position) => Ok(BackupRecord::of_position(cluster, position, facts()?)),
         }
     }
 }
@@ -93,13 +118,18 @@ fn position(name: &str) -> Result<Option<Position>> {
     )
 }
 
-/// The newest backup that an engine can build on; `whole` says whether all is there that one stands on.
-fn newest<'a>(listing: &'a Listing, plugin: &Inspected, whole: impl Fn(&str) -> Result<()>) -> Result<&'a Manifest> {
+/// The newest backup of those wanted that an engine can build on; `whole` says whether all is there that one stands on.
+fn newest<'a>(
+    listing: &'a Listing,
+    plugin: &Inspected,
+    wanted: impl Fn(&BackupRecord) -> bool,
+    whole: impl Fn(&str) -> Result<()>,
+) -> Result<&'a Manifest> {
     let engine = &plugin.manifest.name;
     let mut passed = Vec::new();
     for manifest in listing.backups.iter().rev() {
         let record = &manifest.record;
-        if record.engine.name != *engine {
+        if record.engine.name != *engine || !wanted(record) {
             continue;
         }
         let fault = match whole(&record.id) {

@@ -213,6 +213,15 @@ impl<'a> Keeper<'a> {
         self.start(record, from, gap)
     }
 
+    /// A log of use to the newest backup begins where that ends, once a server was read from there: whatever is committed next follows on
+    /// it, and not on the backup that is the newest by then.
+    pub(super) fn begin_after_backup(&mut self) -> Result<()> {
+        if self.end.stream.is_some() || self.end.to.is_empty() {
+            return Ok(());
+        }
+        self.begin_stream(self.end.to.clone(), None)
+    }
+
     fn start(&mut self, record: StreamRecord, from: Vec<Position>, gap: Option<Gap>) -> Result<()> {
         self.spool.add_stream(&record)?;
         if let Some(gap) = gap {
@@ -442,6 +451,9 @@ impl Watcher for Keeper<'_> {
     }
 
     fn tick(&mut self) -> Result<()> {
+        if self.said.is_some() {
+            self.begin_after_backup()?;
+        }
         let drained = self.drain(false);
         self.write_status(false);
         drained
