@@ -24,7 +24,7 @@ use rand::{Rng, SeedableRng};
 /// No arguments for a server.
 const NOTHING: &[&str] = &[];
 /// The most times that the worker or its supervisor is killed on each file system.
-const KILLS: u64 = 10;
+const KILLS: u64 = 20;
 
 fn nothing_is_left(bed: &OnVolume) {
     assert_eq!(bed.volume.left(), [""; 0].map(std::path::PathBuf::from));
