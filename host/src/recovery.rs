@@ -198,19 +198,18 @@ pub fn pieces_in_order(holdings: &Holdings) -> Vec<(LogSource, &Segment)> {
 /// # Errors
 /// There is no way.
 pub fn plan(holdings: &Holdings, wanted: &Wanted) -> Result<Plan, NoPlan> {
-    let found = reach::find(&holdings::Prepared::new(holdings, true), wanted);
-    if !holdings
-        .unusable
-        .values()
-        .any(|why| matches!(why, Unusable::Damaged(_)))
-    {
-        return found;
+    let mut plan = reach::find(&holdings::Prepared::new(holdings, true), wanted)?;
+    let damaged = |why: &Unusable| matches!(why, Unusable::Damaged(_));
+    if holdings.unusable.values().any(damaged) {
+        // What would be done if nothing were damaged tells whether the damage makes a difference.
+        let ideal = reach::find(&holdings::Prepared::new(holdings, false), wanted);
+        if let Ok(ideal) = ideal {
+            let notes = reason::around_damage(holdings, &plan, &ideal);
+            plan.notes.extend(notes);
+        }
     }
-    let mut plan = found?;
-    // What would be done if nothing were damaged tells whether the damage makes a difference.
-    let ideal = reach::find(&holdings::Prepared::new(holdings, false), wanted);
-    if let Ok(ideal) = ideal {
-        let notes = reason::around_damage(holdings, &plan, &ideal);
+    if plan.point == RecoveryPoint::Latest {
+        let notes = reason::passed_over(holdings, &plan);
         plan.notes.extend(notes);
     }
     Ok(plan)

@@ -1,6 +1,7 @@
 //! What an archive's segments say of time and history: a point in time in a log that was archived late, and a server that was reset and
 //! counts its transactions from the beginning again.
 
+use std::fs;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -10,10 +11,14 @@ use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::archived::{Log, covers, end, executed};
 use backstay_tests::backstay::Backstay;
 use backstay_tests::processes::terminate;
+use backstay_tests::replicas::{caught_up, replicate};
 use serde_json::Value;
 
 on_both!(
     a_time_in_a_log_that_was_archived_late,
+    an_archive_with_nothing_to_read,
+    an_archive_that_follows_an_idle_server,
+    of_a_backup_of_another_member,
     a_reset_while_it_follows,
     the_same_again_after_a_reset
 );
@@ -75,6 +80,32 @@ impl Bed {
         until("all of it is archived", || {
             end(&self.backstay.repository()).is_some_and(|ends| covers(self.server.flavour, &ends, &committed))
         });
+    }
+
+    /// Writes, takes another backup, writes, and archives: without that backup all of it comes back on the first one.
+    fn between_backups(&self, first: &str, archive: impl FnOnce()) {
+        self.write(3);
+        let second = self.full();
+        self.write(2);
+        archive();
+        assert_eq!(self.streams(), 1);
+        fs::remove_dir_all(self.backstay.backups("main").join(&second)).unwrap();
+        self.comes_back(first, 5);
+    }
+
+    /// To the latest point, on that backup.
+    fn comes_back(&self, base: &str, rows: u64) {
+        let target = TestServer::start_with(self.server.flavour, &["--server-id=77", "--event-scheduler=OFF"]);
+        let arguments = ["recover", "--latest", "--to-server", &target.url(), "--json"];
+        let recovered = self.backstay.run(&arguments).ok().json();
+        assert_eq!(recovered["recovered"]["plan"]["chain"][0], base, "{recovered}");
+        assert_eq!(
+            recovered["recovered"]["plan"]["notes"],
+            serde_json::json!([]),
+            "{recovered}"
+        );
+        let found: Option<u64> = target.conn().query_first("SELECT COUNT(*) FROM d.t").unwrap();
+        assert_eq!(found, Some(rows));
     }
 
     fn streams(&self) -> usize {
@@ -196,4 +227,68 @@ fn the_same_again_after_a_reset(flavour: Flavour) {
     let output: Value = bed.backstay.run(&["archive", "--once", "--json"]).ok().json();
     assert!(output.is_object(), "{output}");
     bed.backstay.run(&["archive", "--status"]).ok();
+}
+
+/// What is committed between two backups is archived, also if there was nothing to archive between the first one and that.
+fn an_archive_with_nothing_to_read(flavour: Flavour) {
+    let bed = Bed::new(flavour);
+    bed.create();
+    let first = bed.full();
+    bed.backstay.run(&["archive", "--once"]).ok();
+    assert_eq!(bed.streams(), 1, "the log begins, and has nothing yet");
+    bed.backstay.run(&["archive", "--once"]).ok();
+    bed.between_backups(&first, || {
+        bed.backstay.run(&["archive", "--once"]).ok();
+    });
+}
+
+/// The same with an archive that runs.
+fn an_archive_that_follows_an_idle_server(flavour: Flavour) {
+    let bed = Bed::new(flavour);
+    bed.create();
+    let first = bed.full();
+    let archive = bed.archive();
+    until("the log begins", || bed.streams() == 1);
+    terminate(archive.id());
+    assert_eq!(archive.wait_with_output().unwrap().status.code(), Some(0));
+    let mut archive = None;
+    bed.between_backups(&first, || {
+        archive = Some(bed.archive());
+        bed.until_archived();
+    });
+    let archive = archive.expect("it was started");
+    terminate(archive.id());
+    assert_eq!(archive.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+/// The backup is of a member whose log has other files than the log of the one that is archived.
+fn of_a_backup_of_another_member(flavour: Flavour) {
+    let own: &[&str] = if flavour.is_mariadb() {
+        &["--log-slave-updates=1"]
+    } else {
+        &[]
+    };
+    let bed = Bed::new(flavour);
+    let replica = TestServer::start_with(flavour, &[own, &["--server-id=2"]].concat());
+    replicate(&replica, &bed.server);
+    bed.create();
+    // The name of the file that the backup names is one that the replica comes to later, or never.
+    bed.run(&["FLUSH BINARY LOGS"; 5]);
+    let first = bed.full();
+    caught_up(&replica, &bed.server);
+    let sections = format!("[archive]\nspool = \"spool\"\n\n{}", replica.section("main"));
+    bed.backstay.configure(&bed.backstay.repository(), &[], &sections);
+    let archive = || {
+        bed.backstay.run(&["archive", "--once"]).ok();
+    };
+    archive();
+    assert_eq!(bed.streams(), 1);
+    bed.write(3);
+    caught_up(&replica, &bed.server);
+    archive();
+    bed.write(2);
+    caught_up(&replica, &bed.server);
+    archive();
+    assert_eq!(bed.streams(), 1, "there is no gap");
+    bed.comes_back(&first, 5);
 }

@@ -6,7 +6,7 @@ use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::backstay::Backstay;
 use backstay_tests::compare::{Contents, contents, differences};
 use backstay_tests::engines::{run, server_on};
-use backstay_tests::on_volume::conn;
+use backstay_tests::on_volume::{conn, rounds};
 use backstay_tests::replicas::{caught_up, promote, replicate};
 use backstay_tests::shop;
 use backstay_tests::volumes::{FileSystem, Volume};
@@ -104,7 +104,7 @@ fn two_members_in_turn(flavour: Flavour) {
     };
     let mut order: Vec<usize> = (2..taken.len() - 1).collect();
     order.shuffle(&mut StdRng::seed_from_u64(20_261_129));
-    for step in order.into_iter().take(3) {
+    for step in order.into_iter().take(rounds(3) as usize) {
         let (id, expected) = &taken[step];
         restored(&["restore", id], expected, &format!("step {step}, {id}"));
     }

@@ -1,5 +1,7 @@
 //! Recovery to a point from backups of every engine, over what is archived: also into a data directory, and killed half-way.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -189,8 +191,52 @@ fn killed_and_run_again(flavour: Flavour, engine: Engine) {
     }
 }
 
+/// Another server is started at the address of the one that an interrupted recovery was to: it is recovered from the beginning.
+fn interrupted_to_another_server(flavour: Flavour) {
+    let bed = Bed::new(flavour, Engine::Mysqldump, 1500);
+    let expected = contents(&mut bed.source().conn(), &SCHEMAS);
+    let servers = ["first", "second"].map(|name| bed.target(name));
+    let socket = bed.source().dir().join("target.sock");
+    let url = format!("{}://root@localhost/?socket={}", flavour.as_str(), socket.display());
+    let link = |target: &Target| {
+        let Target::Server(server) = target else {
+            panic!("a server")
+        };
+        let _ = fs::remove_file(&socket);
+        symlink(server.server.socket(), &socket).unwrap();
+    };
+    link(&servers[0]);
+    let mut host = bed.backstay().start(&["recover", "--latest", "--to-server", &url]);
+    let notes = bed.backstay().repository().join("clusters/main/recoveries");
+    let restored = || {
+        let note = fs::read_dir(&notes).ok()?.flatten().next()?;
+        let note: Value = serde_json::from_slice(&fs::read(note.path()).ok()?).ok()?;
+        note["restored"].as_array().map(|_| ())
+    };
+    until("the backup is restored", || restored().is_some());
+    let workers = children(host.id());
+    kill(host.id());
+    workers.into_iter().for_each(kill);
+    host.wait().unwrap();
+    link(&servers[1]);
+    let arguments = ["recover", "--latest", "--to-server", &url, "--json"];
+    let again = bed.backstay().run(&arguments).ok();
+    assert_eq!(again.json()["recovered"]["began"], "anew", "{again:?}");
+    assert!(
+        again.stderr.contains("to another server at this address"),
+        "{}",
+        again.stderr
+    );
+    bed.assert_same(&servers[1], &expected, "another server at the address");
+}
+
 mod mysql {
     use super::*;
+
+    #[test]
+    fn interrupted_onto_another_server() {
+        interrupted_to_another_server(Flavour::MySql);
+    }
 
     #[test]
     fn a_dump_over_the_archive() {
@@ -220,6 +266,11 @@ mod mysql {
 
 mod mariadb {
     use super::*;
+
+    #[test]
+    fn interrupted_onto_another_server() {
+        interrupted_to_another_server(Flavour::MariaDb);
+    }
 
     #[test]
     fn a_dump_over_the_archive() {

@@ -136,7 +136,7 @@ impl Archive {
 }
 
 /// The directory of all spools: the configured one, or where the system keeps what programs keep between two runs.
-fn spool(config: &Config) -> Result<PathBuf> {
+pub(super) fn spool(config: &Config) -> Result<PathBuf> {
     if let Some(spool) = &config.archive.spool {
         return Ok(spool.clone());
     }

@@ -127,6 +127,13 @@ impl Recover {
             use_programs_of(cluster, &mut terms.target);
         }
         let programs = host.config.programs_of(&cluster);
+        if let Some((waiting, place)) = host.segments_waiting(&cluster, &super::archive::spool(&host.config)?) {
+            tracing::warn!(
+                "{waiting} segments of the archived log wait in {} and are not in the repository: what they hold is not recovered; \
+                 `backstay archive --cluster {cluster} --once` publishes them",
+                place.display()
+            );
+        }
         let request = Request {
             cluster,
             wanted: Wanted::from(point),

@@ -10,7 +10,7 @@ mod spool;
 mod status;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstay_engine_api::job::ArchiveSpec;
@@ -123,6 +123,14 @@ impl Host {
         // A lock that can not be released expires.
         lock.release().unwrap_or_else(|error| tracing::warn!("{error}"));
         result.map(|()| archived)
+    }
+
+    /// Segments of a cluster's log that are whole and not in the repository yet: how many, and where on this machine they wait. None if
+    /// there are none.
+    pub fn segments_waiting(&self, cluster: &str, spool: &Path) -> Option<(usize, PathBuf)> {
+        let place = Spool::place(spool, cluster, self.repository.url());
+        let waiting = Spool::count(&place);
+        (waiting > 0).then_some((waiting, place))
     }
 
     fn clear_up_after(&self, cluster: &Cluster, dead: &DeadJob, lock: &Lock) {
@@ -311,7 +319,7 @@ impl Archiving<'_> {
             sources: Vec::new(),
             threads,
         };
-        self.keeper.now(State::Following, None);
+        self.keeper.worker_begins();
         let ended = self.host.workers.run_worker(assignment, None, &mut self.keeper);
         // What was not published is read again.
         let _ = std::fs::remove_dir_all(&pieces);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Host;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
+use crate::recovery::origin_of;
 use crate::repository::{Listing, Manifest};
 
 /// The name that means: the newest that will do.
@@ -43,20 +44,58 @@ impl Host {
         if name != AUTO {
             return Ok(Parent::Backup(Box::new(self.repository.find(cluster, name)?.record)));
         }
-        let chosen = self.newest(cluster, plugin, |_| true)?;
-        Ok(Parent::Newest(Box::new(chosen)))
+        let listing = self.repository.list(cluster)?;
+        let newest = self.newest(&listing, cluster, plugin, |_| true)?;
+        Ok(Parent::Newest(Box::new(newest)))
     }
 
     /// The newest backup of a cluster that an engine can build on and that is one of those wanted.
     fn newest(
         &self,
+        listing: &Listing,
         cluster: &str,
         plugin: &Inspected,
         wanted: impl Fn(&BackupRecord) -> bool,
     ) -> Result<BackupRecord> {
-        let listing = self.repository.list(cluster)?;
         let whole = |id: &str| self.repository.chain(cluster, id).map(|_| ());
-        Ok(newest(&listing, plugin, wanted, whole)?.record.clone())
+        Ok(newest(listing, plugin, wanted, whole)?.record.clone())
+    }
+
+    /// The newest backup of the server that is backed up, where `newest` is the newest of all and the engine needs its own files of the
+    /// parent.
+    fn newest_of_server(
+        &self,
+        cluster: &str,
+        newest: BackupRecord,
+        plugin: &Inspected,
+        facts: impl FnOnce() -> Result<ServerFacts>,
+    ) -> Result<BackupRecord> {
+        if plugin.manifest.increments_from_positions {
+            return Ok(newest);
+        }
+        let listing = self.repository.list(cluster)?;
+        let mut all = listing.backups.iter().map(|manifest| &manifest.record);
+        let of_another = |record: &BackupRecord| {
+            record.engine.name == plugin.manifest.name && are_two(&record.server, &newest.server)
+        };
+        if !all.any(of_another) {
+            return Ok(newest);
+        }
+        let found = match facts() {
+            Ok(found) => found,
+            Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
+            // One that is stopped can not be asked; whether the newest will do, the engine sees by its files.
+            Err(error) => {
+                tracing::debug!("which server it is is not known: {error}");
+                return Ok(newest);
+            }
+        };
+        if !are_two(&found, &newest.server) {
+            return Ok(newest);
+        }
+        let of_server = |record: &BackupRecord| !are_two(&record.server, &found);
+        self.newest(&listing, cluster, plugin, of_server)
+            .map_err(|error| error.detail(format!("{}: it is of another server", newest.id)))
     }
 
     /// The parent's record, as the engine is given it. A position is one of the server that is backed up. An engine that needs its own
@@ -76,16 +115,7 @@ impl Host {
         match parent {
             Parent::Backup(record) => Ok(*record),
             Parent::Newest(newest) => {
-                let another = |record: &BackupRecord| record.server.identity != newest.server.identity;
-                let chosen =
-                    if plugin.manifest.increments_from_positions || self.newest(cluster, plugin, another).is_err() {
-                        *newest
-                    } else {
-                        let found = facts()?.identity;
-                        // Without one of that server the engine says why the newest will not do.
-                        let same = |record: &BackupRecord| record.server.identity == found;
-                        self.newest(cluster, plugin, same).unwrap_or(*newest)
-                    };
+                let chosen = self.newest_of_server(cluster, *newest, plugin, facts)?;
                 tracing::info!("the incremental stands on {}", chosen.id);
                 Ok(chosen)
             }
@@ -116,6 +146,14 @@ fn position(name: &str) -> Result<Option<Position>> {
              (binlog.000002:157)",
         ),
     )
+}
+
+/// Whether these are two servers, as far as both say who they are.
+fn are_two(one: &ServerFacts, other: &ServerFacts) -> bool {
+    match (origin_of(&one.identity), origin_of(&other.identity)) {
+        (Some(one), Some(other)) => one != other,
+        _ => false,
+    }
 }
 
 /// The newest backup of those wanted that an engine can build on; `whole` says whether all is there that one stands on.

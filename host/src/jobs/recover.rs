@@ -3,6 +3,7 @@
 mod load;
 mod note;
 
+use backstay_engine_api::position::RecoveryPoint;
 use backstay_engine_api::wire::{Call, Target};
 use backstay_engine_api::{BackupKind, Notice, Operation, Position, Recovered, Restored};
 use jiff::Timestamp;
@@ -100,17 +101,25 @@ impl Host {
             true => None,
             false => self.recovery_under_way(&request.cluster, target)?,
         };
-        let under_way = under_way.filter(|note| note.plan.point == request.wanted.point);
+        let mut under_way = under_way.filter(|note| note.plan.point == request.wanted.point);
         if let Some(note) = &under_way
             && let Some(from) = &note.restored
         {
-            return self.resume(request, note, from.clone(), observer);
+            let server = self.recovered_server(request);
+            if note.server.is_none() || server.is_none() || note.server == server {
+                return self.resume(request, note, from.clone(), observer);
+            }
+            tracing::warn!(
+                "the recovery that began at {} was to another server at this address: it is made anew",
+                note.began
+            );
+            under_way = None;
         }
         let mut holdings = self.usable(request)?;
         loop {
             let plan = match &under_way {
                 // The same backup again, so that an engine can go on where it was.
-                Some(note) if sound(&holdings, &note.plan) => note.plan.clone(),
+                Some(note) if sound(&holdings, &note.plan) => brought_up_to_date(note, &holdings, &request.wanted),
                 _ => recovery::plan(&holdings, &request.wanted)?,
             };
             let replicates = self.would_replicate(request, &plan);
@@ -178,6 +187,7 @@ impl Host {
             }
             if let Some(logs) = logs {
                 if !private {
+                    note.server = self.recovered_server(request);
                     self.note_recovery(&request.cluster, target, &note);
                 }
                 self.replay_into(request, logs, from, &mut done, observer)?;
@@ -187,6 +197,23 @@ impl Host {
             }
             return Ok(done);
         }
+    }
+
+    /// Which server it is that is recovered to. None for a data directory, and where the engine for logs can not tell.
+    fn recovered_server(&self, request: &Request) -> Option<String> {
+        let Target::Server(server) = &request.terms.target else {
+            return None;
+        };
+        let logs = self.log_engine(&request.terms.target).ok()?;
+        if !logs.manifest.has(Operation::Probe) {
+            return None;
+        }
+        let facts = self.probe(&request.cluster, logs, server.clone(), &request.log_options);
+        let identity = facts.ok()?.identity;
+        // Other parts of an identity, such as a number among replicas, a replay changes for its time.
+        let own = ["server_uuid", "server_uid"];
+        own.iter()
+            .find_map(|name| identity.get(*name)?.as_str().map(str::to_owned))
     }
 
     /// The source, for people, from which a server that is started on the restored data directory would go on beyond the point.
@@ -234,19 +261,24 @@ impl Host {
         ));
         let logs = self.log_engine(target)?;
         options::check(logs, &request.log_options)?;
-        let damaged = self.verify_logs(&request.cluster, &note.plan, request.terms.threads, observer)?;
+        let plan = brought_up_to_date(note, &self.usable(request)?, &request.wanted);
+        let damaged = self.verify_logs(&request.cluster, &plan, request.terms.threads, observer)?;
         if let Some((name, why)) = damaged.into_iter().next() {
             return Err(Error::new(ErrorKind::Damaged, format!("{name} is damaged: {why}"))
                 .advise("recover anew with `--overwrite`: another way is planned then"));
         }
+        if plan != note.plan {
+            let plan = plan.clone();
+            self.note_recovery(&request.cluster, target, &Note { plan, ..note.clone() });
+        }
         let mut done = Done {
-            plan: note.plan.clone(),
             began: Began::Resumed {
                 since: note.began.clone(),
             },
             positions: from.clone(),
             transactions: 0,
-            notices: note.plan.notes.clone(),
+            notices: plan.notes.clone(),
+            plan,
         };
         self.replay_into(request, logs, from, &mut done, observer)?;
         self.forget_recovery(&request.cluster, target);
@@ -411,6 +443,29 @@ fn source_kept(source: &str) -> Notice {
          recovery does that"
     );
     Notice::new("replica-configuration-kept", text).about(source)
+}
+
+/// The plan of a recovery that was interrupted. To the latest point, it is one with what was archived since, where the way there is the same.
+fn brought_up_to_date(note: &Note, holdings: &Holdings, wanted: &Wanted) -> Plan {
+    let mut plan = note.plan.clone();
+    if wanted.point != RecoveryPoint::Latest {
+        return plan;
+    }
+    let Ok(now) = recovery::plan(holdings, wanted) else {
+        return plan;
+    };
+    let sources = |plan: &Plan| -> Vec<LogSource> { plan.logs.iter().map(|step| step.source.clone()).collect() };
+    if now.chain == plan.chain && sources(&now).starts_with(&sources(&plan)) {
+        return now;
+    }
+    if now.to != plan.to {
+        let text = format!(
+            "it goes on as it was planned at {}, and there is another way now that may lead further: with `--overwrite` it is recovered anew",
+            note.began
+        );
+        plan.notes.push(Notice::new("planned-before", text));
+    }
+    plan
 }
 
 /// Whether all that a plan needs is there and not known to be damaged.

@@ -1,7 +1,7 @@
 //! Why there is no plan, and what must be said of one that there is.
 
-use backstay_engine_api::Notice;
-use backstay_engine_api::position::{Order, PointInTime};
+use backstay_engine_api::position::{Order, PointInTime, RecoveryPoint};
+use backstay_engine_api::{BackupRecord, Notice, Position};
 
 use super::goal::{Goal, Standing, in_whole_seconds};
 use super::holdings::{Follows, Prepared};
@@ -58,10 +58,7 @@ pub(super) fn none(prepared: &Prepared<'_>, wanted: &Wanted, goal: &Goal, reache
         return no_plan(wanted, details, prepared, "take a full backup");
     };
     let place = reached.nodes[farthest].place(prepared);
-    let time = match reached.nodes[farthest].kind {
-        reach::Kind::Base => prepared.bases[reached.nodes[farthest].base].time,
-        reach::Kind::Piece { piece, .. } => prepared.pieces[piece].to.time.or(prepared.pieces[piece].last),
-    };
+    let time = ended(prepared, &reached.nodes[farthest]);
     details.push(format!(
         "what can be reached ends at {}{}",
         short(&place.show()),
@@ -113,7 +110,7 @@ fn gap(prepared: &Prepared<'_>, node: &Node, place: &Place) -> Option<String> {
         piece.follows(place, None) == Follows::Gap && place.compare(&piece.from) == Some(Order::Before)
     });
     let Some(next) = later.min_by_key(|piece| (piece.from.rank(), piece.first)) else {
-        return apart(prepared, place);
+        return apart(prepared, place).or_else(|| elsewhere(prepared, place, ended(prepared, node)));
     };
     let missing = match (&place.gtids, &next.from.gtids) {
         (Some(Gtids::Mysql(had)), Some(Gtids::Mysql(from))) => {
@@ -144,6 +141,33 @@ fn apart(prepared: &Prepared<'_>, place: &Place) -> Option<String> {
         piece.source.name(),
         short(&lacks)
     ))
+}
+
+/// Log of later transactions that does not lead on from a place, and can not be put in order with it.
+fn elsewhere(prepared: &Prepared<'_>, place: &Place, time: Option<i64>) -> Option<String> {
+    let time = time?;
+    let later = prepared.pieces.iter().filter(|piece| {
+        let unlike = matches!(
+            place.compare(&piece.from),
+            None | Some(Order::Diverged | Order::Incomparable)
+        );
+        unlike && piece.first.is_some_and(|first| first > time)
+    });
+    let piece = later.min_by_key(|piece| piece.first)?;
+    Some(format!(
+        "log {} has later transactions{}, and does not lead on from there: it begins at {}",
+        piece.source.name(),
+        at_time(piece.first),
+        short(&piece.from.show())
+    ))
+}
+
+/// When a server stood where a node ends, or what it ends with was committed, in microseconds.
+fn ended(prepared: &Prepared<'_>, node: &Node) -> Option<i64> {
+    match node.kind {
+        reach::Kind::Base => prepared.bases[node.base].time,
+        reach::Kind::Piece { piece, .. } => prepared.pieces[piece].to.time.or(prepared.pieces[piece].last),
+    }
 }
 
 /// The transactions that are asked for and that nothing has.
@@ -187,17 +211,90 @@ fn unknown_transactions(prepared: &Prepared<'_>, goal: &Goal) -> Option<String> 
 /// What damage did to a plan, against the one that there would be without it.
 pub(super) fn around_damage(holdings: &Holdings, plan: &Plan, ideal: &Plan) -> Vec<Notice> {
     let logs = ideal.logs.iter().map(|step| step.source.name());
+    // To the latest point that can be reached one gets in any case.
+    let short_of = plan.point == RecoveryPoint::Latest && ends_before(&plan.to, &ideal.to);
     let mut notes = Vec::new();
     for name in ideal.chain.iter().cloned().chain(logs) {
         if let Some(Unusable::Damaged(reason)) = holdings.unusable.get(&name) {
-            let instead = match plan.chain.last() {
-                Some(base) if ideal.chain.contains(&name) => format!("backup {base} is used in its place"),
-                _ => "another way round it is taken".to_owned(),
+            let mut text = match plan.chain.last() {
+                Some(base) if ideal.chain.contains(&name) => format!("damaged, backup {base} is used in its place"),
+                _ if short_of => "damaged".to_owned(),
+                _ => "damaged, another way round it is taken".to_owned(),
             };
-            notes.push(Notice::new("around-damage", format!("damaged, {instead}: {reason}")).about(name));
+            if short_of {
+                text += ", and the recovery ends earlier for it";
+            }
+            notes.push(Notice::new("around-damage", format!("{text}: {reason}")).about(name));
         }
     }
     notes
+}
+
+/// Whether a server that stands at the one has less than one at the other; for those that can not be compared, whether they differ.
+fn ends_before(one: &[Position], other: &[Position]) -> bool {
+    match unplaced(one).compare(&unplaced(other)) {
+        Some(Order::Before) => true,
+        Some(Order::Equal | Order::After) => false,
+        _ => one.first() != other.first(),
+    }
+}
+
+/// Positions of some server.
+fn unplaced(positions: &[Position]) -> Place {
+    Place::new(positions, None).unwrap_or_default()
+}
+
+/// What a recovery to the latest point leaves out although it may go further: what can not be read at all, and the newest of the backups
+/// that can not be used here.
+pub(super) fn passed_over(holdings: &Holdings, plan: &Plan) -> Vec<Notice> {
+    let mut notes = Vec::new();
+    for (name, why) in &holdings.unusable {
+        // Ids are in the order of time.
+        let newer = || plan.chain.last().is_none_or(|used| name > used);
+        if let Unusable::Damaged(reason) = why
+            && !has_record(holdings, name)
+            && (name.contains('/') || newer())
+        {
+            let text = format!("what it holds is not known, and not in the recovery: {reason}");
+            notes.push(Notice::new("unreadable", text).about(name.clone()));
+        }
+    }
+    let end = unplaced(&plan.to);
+    let beyond = |record: &&BackupRecord| {
+        let at = unplaced(&record.positions);
+        match end.compare(&at) {
+            Some(Order::Before) => true,
+            Some(Order::Equal | Order::After) => false,
+            _ => at.time.zip(end.time).is_some_and(|(at, end)| at > end),
+        }
+    };
+    let unavailable = holdings
+        .backups
+        .iter()
+        .filter_map(|record| match holdings.unusable.get(&record.id)? {
+            Unusable::Unavailable(reason) => Some((record, reason)),
+            Unusable::Damaged(_) => None,
+        });
+    if let Some((record, reason)) = unavailable
+        .filter(|(record, _)| beyond(record))
+        .max_by_key(|(record, _)| &record.id)
+    {
+        let text = format!("it shows more than the recovery, and can not be used: {reason}");
+        notes.push(Notice::new("newer-backup-unused", text).about(record.id.clone()));
+    }
+    notes
+}
+
+/// Whether it is known what a backup or a segment is.
+fn has_record(holdings: &Holdings, name: &str) -> bool {
+    match name.split_once('/') {
+        None => holdings.backups.iter().any(|record| record.id == name),
+        Some((stream, segment)) => holdings
+            .archives
+            .iter()
+            .filter(|archived| archived.stream == stream)
+            .any(|archived| archived.segments.iter().any(|kept| kept.segment.name == segment)),
+    }
 }
 
 fn no_plan(wanted: &Wanted, mut details: Vec<String>, prepared: &Prepared<'_>, advice: &str) -> NoPlan {

@@ -1,6 +1,7 @@
 //! The planner, by cases and against a model.
 
 mod history;
+mod latest;
 mod logs;
 mod mariadb;
 mod model;

@@ -52,7 +52,12 @@ pub(crate) fn archive_log(job: &ArchiveJob) -> Result<(), EngineError> {
     // Whatever ended it: what is whole is archived.
     let whole = !archiver.stream.inside_transaction() && archiver.segment.writer.transactions() > 0;
     match followed {
-        Ok(()) => archiver.publish(),
+        Ok(()) => {
+            archiver.publish()?;
+            archiver.said = None;
+            archiver.say();
+            Ok(())
+        }
         Err(error) if whole && error.kind != ErrorKind::Cancelled => {
             // The server may be gone: it is not asked anything.
             archiver.publish_as_of(None)?;

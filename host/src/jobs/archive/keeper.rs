@@ -148,7 +148,13 @@ impl<'a> Keeper<'a> {
         self.fatal.clone()
     }
 
-    /// A worker begins, or what keeps one from it.
+    /// A worker begins: of what the one before it said nothing holds any more.
+    pub(super) fn worker_begins(&mut self) {
+        self.said = None;
+        self.now(State::Following, None);
+    }
+
+    /// What goes on now, and what is in the way.
     pub(super) fn now(&mut self, state: State, trouble: Option<&Error>) {
         self.state = state;
         self.trouble = trouble.map(ToString::to_string);
@@ -162,10 +168,12 @@ impl<'a> Keeper<'a> {
             tracing::warn!("{error}");
         }
         if !self.spool.is_empty() {
+            let what = match self.spool.len() {
+                0 => "the beginning of a log is".to_owned(),
+                segments => format!("{segments} segments ({} bytes) are", self.spool.bytes()),
+            };
             tracing::warn!(
-                "{} segments ({} bytes) are in {} and not in the repository: they are published when the archive runs again",
-                self.spool.len(),
-                self.spool.bytes(),
+                "{what} in {} and not in the repository: that is published when the archive runs again",
                 self.spool.directory().display()
             );
         }
@@ -194,6 +202,25 @@ impl<'a> Keeper<'a> {
                 missing,
             }),
         };
+        self.start(self.facts.clone(), from, gap)
+    }
+
+    /// A log of use to the newest backup begins where that ends, once the engine says that a server goes on from there: whatever is
+    /// committed next follows on it, and not on the backup that is the newest by then.
+    pub(super) fn begin_after_backup(&mut self) -> Result<()> {
+        let goes_on = self
+            .said
+            .as_ref()
+            .is_some_and(|said| follows(&self.end.to, &said.archived).is_ok());
+        if self.end.stream.is_some() || self.end.to.is_empty() || !goes_on {
+            return Ok(());
+        }
+        // The name of a log file means something on the server alone that the backup is of.
+        self.start(self.end.source.clone(), self.end.to.clone(), None)
+    }
+
+    /// Begins a stream with a place of a server's.
+    fn start(&mut self, server: ServerFacts, from: Vec<Position>, gap: Option<Gap>) -> Result<()> {
         let record = StreamRecord {
             format: 1,
             id: next_log_id(
@@ -203,26 +230,13 @@ impl<'a> Keeper<'a> {
             ),
             cluster: self.cluster.to_owned(),
             engine: self.engine.clone(),
-            server: self.facts.clone(),
+            server,
             created: seconds(Timestamp::now()),
             from: from.clone(),
             gap: gap.clone(),
             host: HostRef::this(),
             ..StreamRecord::default()
         };
-        self.start(record, from, gap)
-    }
-
-    /// A log of use to the newest backup begins where that ends, once a server was read from there: whatever is committed next follows on
-    /// it, and not on the backup that is the newest by then.
-    pub(super) fn begin_after_backup(&mut self) -> Result<()> {
-        if self.end.stream.is_some() || self.end.to.is_empty() {
-            return Ok(());
-        }
-        self.begin_stream(self.end.to.clone(), None)
-    }
-
-    fn start(&mut self, record: StreamRecord, from: Vec<Position>, gap: Option<Gap>) -> Result<()> {
         self.spool.add_stream(&record)?;
         if let Some(gap) = gap {
             tracing::warn!(
@@ -451,9 +465,7 @@ impl Watcher for Keeper<'_> {
     }
 
     fn tick(&mut self) -> Result<()> {
-        if self.said.is_some() {
-            self.begin_after_backup()?;
-        }
+        self.begin_after_backup()?;
         let drained = self.drain(false);
         self.write_status(false);
         drained

@@ -55,6 +55,19 @@ impl Spool {
         root.join(format!("{cluster}-{}", &hash[..8]))
     }
 
+    /// How many whole segments wait in it, to look at only.
+    pub(super) fn count(directory: &Path) -> usize {
+        let segments = directory.join("segments");
+        let whole = |stream: &PathBuf, name: &String| stream.join(name).join(SegmentRecord::FILE).is_file();
+        let in_stream = |stream: String| {
+            let stream = segments.join(stream);
+            let names = names(&stream).unwrap_or_default();
+            names.iter().filter(|name| whole(&stream, name)).count()
+        };
+        // One that can not be read, or is not there, is another machine's or another user's.
+        names(&segments).unwrap_or_default().into_iter().map(in_stream).sum()
+    }
+
     /// Opens the spool: what another job was writing is removed, what is whole and sound waits, and what comes after a
     /// damaged segment is removed too, for the log is read from there again.
     pub(super) fn open(directory: PathBuf, limit: u64) -> Result<Self> {

@@ -1,7 +1,7 @@
 //! What is noted of a recovery while it lasts: a killed one goes on where it was.
 
-use backstay_engine_api::Position;
 use backstay_engine_api::wire::Target;
+use backstay_engine_api::{Position, Server};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ pub(super) struct Note {
     pub(super) began: String,
     /// Where the target stands since its backup is restored; none before that.
     pub(super) restored: Option<Vec<Position>>,
+    /// The server that it was restored to, where that is known: another one may be started at its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<String>,
 }
 
 /// A target's name in messages.
@@ -42,6 +45,14 @@ fn key(target: &Target) -> String {
     digest.update(crate::repository::locks::Holder::host_name());
     digest.update([0]);
     digest.update(target_name(target));
+    if let Target::Server(Server {
+        socket: Some(socket), ..
+    }) = target
+    {
+        // Two servers of one machine may have the same name.
+        digest.update([0]);
+        digest.update(socket.as_os_str().as_encoded_bytes());
+    }
     hex(&digest.finalize())[..32].to_owned()
 }
 
@@ -52,6 +63,7 @@ impl Note {
             plan: plan.clone(),
             began: seconds(Timestamp::now()),
             restored: None,
+            server: None,
         }
     }
 }
