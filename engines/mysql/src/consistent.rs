@@ -131,9 +131,11 @@ impl ConsistentPoint {
             lock_wait: options.lock_wait,
         };
 
+        if allowed.global_lock && allowed.ddl_lock {
+            ddl::wait_for_others(&mut watch, &mut global.session)?;
+        }
         let (mut locked_at, mut list) = lock(&mut watch, &mut global.session, options, allowed)?;
         loop {
-            // Who may not see them is held up by them all the same: a prepared transaction keeps its tables' metadata locks.
             let prepared = if allowed.prepared {
                 prepared::list(&mut global.session)?
             } else {
@@ -251,6 +253,15 @@ fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, Engin
         let text =
             format!("{account} may not read the binary log's position: nothing can be replayed onto this backup");
         notices.push(Notice::new("no-position", text));
+    }
+    // LOCK TABLES waits for them: a prepared transaction keeps its tables' metadata locks.
+    if allowed.global_lock && !allowed.prepared {
+        let text = format!(
+            "{account} may not look for prepared transactions: one that was prepared before the backup and is committed after it is not in \
+             the backup, and can not be replayed onto it (it would take {})",
+            session.grant("XA_RECOVER_ADMIN")
+        );
+        notices.push(Notice::new("prepared-not-seen", text));
     }
     let tables = non_transactional(session, NAMED_TABLES + 1)?;
     if tables.is_empty() {

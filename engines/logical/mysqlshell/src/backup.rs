@@ -63,6 +63,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         let text = crate::accounts::write(&accounts, &definitions);
         object(job, names::USERS_SQL, Attributes::kind(ACCOUNTS), text.as_bytes())?;
         users = Some(crate::accounts::names(&accounts));
+        notices.extend(server_objects(&mut session));
     }
     if schemas.is_empty() {
         notices.push(Notice::new("no-schemas", "the server has no schemas to dump"));
@@ -103,6 +104,16 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         log: None,
         state,
     }))
+}
+
+/// What the format has no place for: foreign servers and loadable functions, as far as the account may see them.
+fn server_objects(session: &mut Session) -> Option<Notice> {
+    let (script, _) = accounts::read_server_objects(session).ok()?;
+    let text = "foreign servers and loadable functions are not in the dump: make them on a target before tables and views that use them are \
+                restored";
+    script
+        .contains("CREATE ")
+        .then(|| Notice::new("server-objects-left-out", text))
 }
 
 /// The consistent point, and workers with their snapshots at it; none if no rows are wanted.

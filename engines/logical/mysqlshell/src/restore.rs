@@ -30,6 +30,7 @@ use backstay_mysql::{Session, gtid_state, quote_identifier, target};
 
 use crate::options::{Content, Gtid, Options};
 use control::Control;
+pub(crate) use control::SCHEMA as CONTROL_SCHEMA;
 use dump::Dump;
 use redo_log::RedoLog;
 
@@ -97,6 +98,10 @@ impl Restore<'_> {
         if self.options.skip_binary_log {
             self.session.run("SET SESSION sql_log_bin = 0")?;
         }
+        if !self.options.beside {
+            control::alone(&mut self.session)?;
+        }
+        let left_off = Control::redo_log_left_off(&mut self.session)?;
         let overwrite = self.job.overwrite();
         let found = if overwrite || self.options.beside {
             None
@@ -105,14 +110,11 @@ impl Restore<'_> {
         };
         self.check(found.is_some())?;
         let guard = self.job.guard(self.session.guard_name(self.session.connection_id()))?;
-        let redo_log = match self.options.disable_redo_log {
-            true => Some(RedoLog::disable(&self.session)?),
-            false => None,
-        };
         let control = match found {
             Some(control) => {
                 self.job
                     .log(Level::Info, "this restore was interrupted: it goes on where it was");
+                self.load_again_what_is_gone(&control)?;
                 control
             }
             None => {
@@ -123,6 +125,15 @@ impl Restore<'_> {
                     false => Control::begin(&mut self.session, &identity, accounts)?,
                 }
             }
+        };
+        let disable = self.options.disable_redo_log;
+        if disable || left_off {
+            control.note_redo_log_off(&mut self.session)?;
+        }
+        let redo_log = match (disable, left_off) {
+            (true, _) => Some(RedoLog::disable(&self.session)?),
+            (false, true) => Some(RedoLog::left_off(&self.session)?),
+            (false, false) => None,
         };
         let mut notices = phases::run(&mut self, &control)?;
         if let Some(redo_log) = redo_log {
@@ -142,6 +153,39 @@ impl Restore<'_> {
         control.end(&mut self.session)?;
         drop((self.session, guard));
         Ok(Restored { positions, notices })
+    }
+
+    /// An interrupted restore counts on the rows that it has loaded. Tables that were dropped or emptied since are loaded from their
+    /// beginning.
+    fn load_again_what_is_gone(&mut self, control: &Control) -> Result<(), EngineError> {
+        for table in self.dump.tables() {
+            let items: Vec<String> = table.chunks.iter().map(|chunk| load::item(&chunk.file)).collect();
+            if items.iter().all(|item| control.progress(item).rows == 0) || checks::has_rows(&mut self.session, table)?
+            {
+                continue;
+            }
+            if self.rows_only {
+                let message = format!(
+                    "the restore was interrupted, and what it had loaded into {} is not there any more",
+                    table.shown()
+                );
+                return Err(EngineError::refused(message).advise("restore anew with --overwrite"));
+            }
+            self.job.log(
+                Level::Warn,
+                format!(
+                    "{} is gone or empty, and is loaded again from its beginning",
+                    table.shown()
+                ),
+            );
+            control.forget(&mut self.session, &items)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the dump is one of single tables: its schemas may have others.
+    fn of_tables(&self) -> bool {
+        self.dump.instance.origin == "dumpTables"
     }
 
     /// Whether accounts are restored.
@@ -195,12 +239,17 @@ impl Restore<'_> {
         if !self.job.overwrite() {
             return Ok(());
         }
+        if !self.options.beside {
+            // What it says of the tables that go now does not hold any more.
+            self.session
+                .run(format!("DROP DATABASE IF EXISTS {}", control::SCHEMA))?;
+        }
         self.session.run("SET SESSION foreign_key_checks = 0")?;
         if self.rows_only {
             for table in self.dump.tables().filter(|table| !table.chunks.is_empty()) {
                 self.session.run(format!("TRUNCATE TABLE {}", table.quoted()))?;
             }
-        } else if self.everything {
+        } else if self.everything && !self.of_tables() {
             let schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
             target::drop_schemas(self.job, &mut self.session, &schemas)?;
         } else {

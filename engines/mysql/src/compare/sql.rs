@@ -91,7 +91,7 @@ impl Shared<'_> {
         }
         match self.left.data_type.as_str() {
             // As text, a FLOAT has six digits.
-            "float" => format!("({column} + 0e0)"),
+            "float" => format!("({column} - 0e0)"),
             kind if is_geometry(kind) => format!("ST_AsWKB({column})"),
             _ if self.left.charset != self.right.charset => format!("CONVERT({column} USING utf8mb4)"),
             _ => column,

@@ -27,6 +27,17 @@ pub(super) struct Taken {
     pub(super) let_go_at: Instant,
 }
 
+/// Waits until no other backup goes through MariaDB's stages, while that holds nobody up: it may last for hours, and under the global read lock
+/// every writer would wait for it too. On MySQL several backups may block DDL at once.
+pub(super) fn wait_for_others(watch: &mut Watch<'_>, session: &mut Session) -> Result<(), EngineError> {
+    if !session.flavour().is_mariadb() || !can_block(session) {
+        return Ok(());
+    }
+    let [start, ..] = STAGES;
+    watch.lock(session, start, |_| Ok(()))?;
+    session.run(END)
+}
+
 /// Blocks DDL, then lets the global read lock of `global` go.
 ///
 /// On MySQL the same session can hold both. MariaDB refuses BACKUP STAGE in a session that holds the global read lock (error
@@ -52,15 +63,15 @@ pub(super) fn lock(
     } else if global.session.flavour().is_mariadb() {
         let mut second = Guarded::open(job, global.session.another()?)?;
         for stage in STAGES {
-            watch.lock(&mut second.session, stage, |_| Ok(()))?;
+            watch.lock_once(&mut second.session, stage)?;
         }
         Some(DdlLock {
             holder: Some(second),
-            unlock: "BACKUP STAGE END",
+            unlock: END,
             unguarded: None,
         })
     } else {
-        watch.lock(&mut global.session, "LOCK INSTANCE FOR BACKUP", |_| Ok(()))?;
+        watch.lock_once(&mut global.session, "LOCK INSTANCE FOR BACKUP")?;
         None
     };
     global.session.run("UNLOCK TABLES")?;
@@ -103,6 +114,7 @@ pub(super) fn hold_tables(
 /// through what is skipped by itself; FLUSH is a statement of its own so that an error says which stage failed.
 /// BLOCK_COMMIT is left out: it would go on blocking what the global read lock blocked.
 const STAGES: [&str; 3] = ["BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"];
+const END: &str = "BACKUP STAGE END";
 
 pub(super) fn can_block(session: &Session) -> bool {
     let version = session.version();

@@ -65,6 +65,15 @@ impl Watch<'_> {
         }
     }
 
+    /// Gets a lock in one attempt, for while another lock is held everybody waits.
+    pub(super) fn lock_once(&mut self, session: &mut Session, sql: &str) -> Result<(), EngineError> {
+        if self.attempt(session, sql)? {
+            return Ok(());
+        }
+        let waited = Duration::from_secs(ATTEMPT_SECONDS.into());
+        Err(blockers::in_the_way(self.watcher, session.connection_id(), sql, waited))
+    }
+
     /// One attempt; `false` if the lock was not to be had in [`ATTEMPT_SECONDS`].
     fn attempt(&mut self, session: &mut Session, sql: &str) -> Result<bool, EngineError> {
         self.job.check_cancelled()?;

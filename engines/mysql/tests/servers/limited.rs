@@ -223,7 +223,7 @@ fn the_global_lock_without_blocking_ddl(flavour: Flavour) {
     let expected: &[&str] = if flavour.is_mariadb() {
         &[]
     } else {
-        &["ddl-not-blocked"]
+        &["ddl-not-blocked", "prepared-not-seen"]
     };
     assert_eq!(codes(&point), expected);
     assert_eq!(point.positions().len(), 2);

@@ -11,6 +11,7 @@ use super::losses;
 use super::rows::{IndexColumn, PartitionRow, Reader, TableRow};
 use super::{Catalogue, Column, Encoding, Filter, KeyColumn, Partition, Schema, Table, View};
 use crate::format::names::BaseNames;
+use crate::restore::CONTROL_SCHEMA;
 
 impl Catalogue {
     /// Reads it.
@@ -38,6 +39,13 @@ impl Catalogue {
             notices: facts::left_out(session)?,
             ..Self::default()
         };
+        if let Some(at) = names.iter().position(|name| name == CONTROL_SCHEMA) {
+            names.remove(at);
+            let text = "the schema was left out: a restore to the server is under way or was interrupted, and what it restores is not whole";
+            catalogue
+                .notices
+                .push(Notice::new("restore-unfinished", text).about(CONTROL_SCHEMA));
+        }
         catalogue.schemas = names
             .iter()
             .map(|name| Schema {
@@ -155,8 +163,11 @@ impl Reader<'_> {
             Some(key) => (Some(key.name), key.columns),
             None => (None, Vec::new()),
         };
-        // The history is not read by partition: those that hold it can not be.
-        let partitions = if versioned { Vec::new() } else { partitions };
+        // Read by partition, one that holds history gives all of that, as if it were rows of now.
+        let partitions = match row.table_type.as_str() {
+            "SYSTEM VERSIONED" => Vec::new(),
+            _ => partitions,
+        };
         Table {
             base: self.bases.table(&schema, &name),
             engine: row.engine,

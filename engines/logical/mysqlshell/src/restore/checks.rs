@@ -99,7 +99,7 @@ pub(super) fn in_the_way(session: &mut Session, job: &RestoreJob, dump: &Dump) -
             session.address(),
             target::named(&another)
         );
-        return Err(EngineError::refused(message).advise("drop or rename it, or restore beside it with --into-schema"));
+        return Err(EngineError::refused(message).advise("drop or rename it, or restore beside it with --as-schema"));
     }
     if there.is_empty() || job.overwrite() {
         return Ok(());
@@ -107,7 +107,7 @@ pub(super) fn in_the_way(session: &mut Session, job: &RestoreJob, dump: &Dump) -
     let beside = if job.selection().into_schema.is_some() {
         "another schema"
     } else {
-        "a schema beside it (--into-schema)"
+        "a schema beside it (--as-schema)"
     };
     let message = format!("the target {} already has {}", session.address(), target::named(&there));
     Err(EngineError::refused(message).advise(format!(
@@ -144,6 +144,16 @@ pub(super) fn takes_rows(session: &mut Session, table: &Table, overwrite: bool) 
             .advise("empty it, or restore with --overwrite, which does so"));
     }
     Ok(())
+}
+
+/// Whether a table is there and has a row.
+pub(super) fn has_rows(session: &mut Session, table: &Table) -> Result<bool, EngineError> {
+    if kind_of(session, &table.target, &table.name)?.is_none() {
+        return Ok(false);
+    }
+    let history = if table.file.history { " FOR SYSTEM_TIME ALL" } else { "" };
+    let found: Option<u8> = session.query_first(format!("SELECT 1 FROM {}{history} LIMIT 1", table.quoted()))?;
+    Ok(found.is_some())
 }
 
 fn kind_of(session: &mut Session, schema: &str, name: &str) -> Result<Option<String>, EngineError> {

@@ -13,7 +13,12 @@ use serde_json::json;
 use crate::options::Options;
 
 /// The schema that holds it while a restore is under way.
-pub(super) const SCHEMA: &str = "backstay_restore";
+pub(crate) const SCHEMA: &str = "backstay_restore";
+
+/// How long the session of a restore that was killed may take to end, in seconds.
+const ENDS_WITHIN: u32 = 10;
+/// The item that says that the redo log was turned off.
+const REDO_LOG_OFF: &str = "redo log off";
 
 /// How far a data file is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +40,24 @@ pub(super) struct Control {
     items: Mutex<HashMap<String, Progress>>,
     /// The accounts that the target had before; empty if none are restored.
     pub(super) accounts: HashSet<Account>,
+}
+
+/// Sees to it that no other restore of the kind is under way on the target, for as long as the session lives.
+///
+/// # Errors
+/// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused) if one is.
+pub(super) fn alone(session: &mut Session) -> Result<(), EngineError> {
+    let sql = format!("SELECT GET_LOCK({}, {ENDS_WITHIN})", quote_text(SCHEMA));
+    // A cluster may have no such locks; there it is the operator who has to see to it.
+    let Ok(got) = session.query_first::<Option<u8>>(sql) else {
+        return Ok(());
+    };
+    if got.flatten() == Some(1) {
+        return Ok(());
+    }
+    let message = format!("another restore to {} is under way", session.address());
+    Err(EngineError::refused(message)
+        .advise("wait until it has ended; if its process is gone, its session ends in a moment"))
 }
 
 impl Control {
@@ -69,8 +92,10 @@ impl Control {
                  DROP DATABASE {SCHEMA}"
             )));
         }
-        let rows: Vec<(Vec<u8>, u64, u64, bool)> =
-            session.query(format!("SELECT item, bytes, row_count, done FROM {SCHEMA}.progress"))?;
+        let rows: Vec<(Vec<u8>, u64, u64, bool)> = session.query(format!(
+            // That waits for what a killed restore has sent to be committed.
+            "SELECT item, bytes, row_count, done FROM {SCHEMA}.progress LOCK IN SHARE MODE"
+        ))?;
         let items = rows.into_iter().map(|(item, bytes, rows, done)| {
             (
                 String::from_utf8_lossy(&item).into_owned(),
@@ -158,6 +183,55 @@ impl Control {
         let mut items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         items.insert(item.to_owned(), progress);
         Ok(())
+    }
+
+    /// Forgets how far items are: they are to be done again.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn forget(&self, session: &mut Session, forgotten: &[String]) -> Result<(), EngineError> {
+        for item in forgotten {
+            if self.kept {
+                session.run(format!(
+                    "DELETE FROM {SCHEMA}.progress WHERE item = {}",
+                    quote_text(item)
+                ))?;
+            }
+            let mut items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            items.remove(item);
+        }
+        Ok(())
+    }
+
+    /// Notes that the redo log is turned off: whoever goes on has to turn it on again.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn note_redo_log_off(&self, session: &mut Session) -> Result<(), EngineError> {
+        if !self.kept {
+            return Ok(());
+        }
+        session.run(format!(
+            "REPLACE INTO {SCHEMA}.progress VALUES ({}, 0, 0, 1)",
+            quote_text(REDO_LOG_OFF)
+        ))
+    }
+
+    /// Whether a restore that was interrupted had turned the redo log off, whichever it was.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn redo_log_left_off(session: &mut Session) -> Result<bool, EngineError> {
+        let has_progress: Option<u8> = session.query_first(format!(
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'progress'",
+            quote_text(SCHEMA)
+        ))?;
+        if has_progress.is_none() {
+            return Ok(false);
+        }
+        let item = quote_text(REDO_LOG_OFF);
+        let found: Option<u8> = session.query_first(format!("SELECT 1 FROM {SCHEMA}.progress WHERE item = {item}"))?;
+        Ok(found.is_some())
     }
 
     /// Forgets the restore: it is finished.

@@ -10,6 +10,7 @@ use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind, RestoreJob};
 use serde::de::DeserializeOwned;
 
+use super::control::SCHEMA;
 use super::pool::each;
 use crate::format::done::DoneFile;
 use crate::format::instance::InstanceFile;
@@ -121,7 +122,9 @@ impl Dump {
             done,
         };
         let mut schemas = Vec::new();
-        for name in &dump.instance.schemas {
+        // How far a restore had come that was under way on the source is of no use here, and in the way of our own.
+        let schemas_of_dump = dump.instance.schemas.iter().filter(|name| *name != SCHEMA);
+        for name in schemas_of_dump {
             let base = base_of(&dump.instance.basenames, name, names::INSTANCE)?;
             let file: SchemaFile = json(link, &files, &names::json(&base), "each schema of `@.json` has one")?;
             complete::check_schema(&file, &base)?;

@@ -73,10 +73,12 @@ pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<No
         workers,
         scripts,
     };
-    phases.views_and_triggers()?;
+    let broken = phases.views_and_triggers()?;
     phases.sections(|section| section == Section::Event)?;
     let mut notices = phases.notices();
     notices.extend(left_out);
+    notices.extend(broken);
+    notices.extend(phases.of_old_sequences(&ddl));
     drop(phases);
     restorer.grant_more(&mut restore.session)?;
     notices.extend(restorer.finish());
@@ -203,7 +205,10 @@ impl Phases<'_, '_> {
                     None => {
                         restore.job.doing(format!("loading {}", table.shown()));
                         let read = Layout::of(worker, table)?;
-                        layout.get_or_init(|| read)
+                        layout.get_or_init(|| match restore.rows_only {
+                            true => read.of_another_definition(),
+                            false => read,
+                        })
                     }
                 };
                 load::chunk(
@@ -295,13 +300,36 @@ impl Phases<'_, '_> {
         .collect()
     }
 
-    fn views_and_triggers(&mut self) -> Result<(), EngineError> {
+    /// Tables of another schema now that go on drawing numbers from sequences of the old one.
+    fn of_old_sequences(&self, ddl: &[TableDdl]) -> Vec<Notice> {
+        let moved = self.dump().tables().zip(ddl).filter(|(table, ddl)| {
+            let sequence = format!("val({}.", quote_identifier(&table.schema));
+            table.schema != table.target && ddl.create.contains(&sequence)
+        });
+        moved
+            .map(|(table, _)| {
+                let text = format!(
+                    "a default of it goes on drawing numbers from a sequence of {}: ALTER TABLE sets another",
+                    table.schema
+                );
+                Notice::new("sequence-refers", text).about(table.shown())
+            })
+            .collect()
+    }
+
+    /// Says which views are broken, as they were on the source.
+    fn views_and_triggers(&mut self) -> Result<Vec<Notice>, EngineError> {
         let restore = self.restore;
         if restore.rows_only {
-            return Ok(());
+            return Ok(Vec::new());
         }
         restore.job.doing("making views and triggers");
-        views::make(&mut self.workers[0], restore.link, &views_of(&restore.dump))?;
+        let broken = views::make(
+            &mut self.workers[0],
+            restore.link,
+            &views_of(&restore.dump),
+            restore.everything,
+        )?;
         for table in restore.dump.tables() {
             if !table.file.triggers.is_empty() && table.schema == table.target {
                 restore.job.check_cancelled()?;
@@ -309,7 +337,7 @@ impl Phases<'_, '_> {
                 run_file(&mut self.workers[0], restore.link, &file, &table.target, |_| Ok(None))?;
             }
         }
-        Ok(())
+        Ok(broken)
     }
 
     /// What is not as it was in the dump.

@@ -30,6 +30,17 @@ impl RedoLog {
         Ok(Self { session, off: true })
     }
 
+    /// One that a restore which was interrupted has left off.
+    ///
+    /// # Errors
+    /// The server can not be reached.
+    pub(super) fn left_off(session: &Session) -> Result<Self, EngineError> {
+        Ok(Self {
+            session: session.another()?,
+            off: true,
+        })
+    }
+
     /// Turns it on again.
     ///
     /// # Errors

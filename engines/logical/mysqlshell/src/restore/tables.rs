@@ -51,7 +51,12 @@ pub(super) fn add_indexes(
     resumed: bool,
 ) -> Result<(), EngineError> {
     let there = if resumed && !(ddl.indexes.is_empty() && ddl.fulltext.is_empty()) {
-        existing(worker, table, "STATISTICS", "INDEX_NAME")?
+        existing(
+            worker,
+            table,
+            "DISTINCT INDEX_NAME FROM information_schema.STATISTICS",
+            "",
+        )?
     } else {
         HashSet::new()
     };
@@ -81,7 +86,9 @@ pub(super) fn add_foreign_keys(
     moved: &HashSet<(&str, &str)>,
 ) -> Result<(), EngineError> {
     let there = if resumed && !ddl.foreign_keys.is_empty() {
-        existing(worker, table, "TABLE_CONSTRAINTS", "CONSTRAINT_NAME")?
+        // A key or a check may have the same name.
+        let constraints = "CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS";
+        existing(worker, table, constraints, " AND CONSTRAINT_TYPE = 'FOREIGN KEY'")?
     } else {
         HashSet::new()
     };
@@ -102,9 +109,10 @@ fn alter(worker: &mut Worker, table: &Table, parts: &[String]) -> Result<(), Eng
     worker.session.run(sql)
 }
 
-fn existing(worker: &mut Worker, table: &Table, view: &str, column: &str) -> Result<HashSet<String>, EngineError> {
+/// Names of a table's parts: of a column of a view of the information schema.
+fn existing(worker: &mut Worker, table: &Table, names: &str, condition: &str) -> Result<HashSet<String>, EngineError> {
     let sql = format!(
-        "SELECT DISTINCT {column} FROM information_schema.{view} WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        "SELECT {names} WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}{condition}",
         quote_text(&table.target),
         quote_text(&table.name)
     );

@@ -1,7 +1,8 @@
 //! Views: first as placeholders, then as they are.
 
-use backstay_engine_api::EngineError;
 use backstay_engine_api::job::ChainLink;
+use backstay_engine_api::{EngineError, Notice};
+use backstay_mysql::quote_identifier;
 
 use super::dump::View;
 use super::pool::Worker;
@@ -22,29 +23,62 @@ fn placeholder(worker: &mut Worker, link: &ChainLink, view: &View) -> Result<(),
     })
 }
 
+/// What the server says of a view that reads from what is not there: a table (1146) or schema (1049), a column (1054), a function (1305),
+/// or another such view (1356). Servers keep such views, and dumps have them.
+const BROKEN: [&str; 5] = ["1146 ", "1049 ", "1054 ", "1305 ", "1356 "];
+
 /// Makes the views in place of their placeholders. A view that needs another one as it is (WITH CHECK OPTION does) is tried again
-/// once others are made.
+/// once others are made. With `leave_out`, those that are broken are left out, and named.
 ///
 /// # Errors
 /// The server's, once no view can be made any more.
-pub(super) fn make(worker: &mut Worker, link: &ChainLink, views: &[&View]) -> Result<(), EngineError> {
+pub(super) fn make(
+    worker: &mut Worker,
+    link: &ChainLink,
+    views: &[&View],
+    leave_out: bool,
+) -> Result<Vec<Notice>, EngineError> {
     let mut open = views.to_vec();
     while !open.is_empty() {
         let mut again = Vec::new();
-        let mut first = None;
+        let mut errors = Vec::new();
         for view in &open {
             if let Err(error) = run_file(worker, link, &names::sql(&view.base), &view.target, |_| Ok(None)) {
                 // What failed has left no view, on which others may stand; and the file's settings.
                 worker.session.run("SET NAMES utf8mb4")?;
                 placeholder(worker, link, view)?;
                 again.push(*view);
-                first.get_or_insert(error);
+                errors.push(error);
             }
         }
-        if let Some(error) = first.filter(|_| again.len() == open.len()) {
-            return Err(error);
+        if again.len() == open.len() {
+            let left = again.iter().zip(errors);
+            return left
+                .map(|(view, error)| {
+                    if leave_out {
+                        without(worker, view, error)
+                    } else {
+                        Err(error)
+                    }
+                })
+                .collect();
         }
         open = again;
     }
-    Ok(())
+    Ok(Vec::new())
+}
+
+/// Takes the placeholder of a broken view away.
+fn without(worker: &mut Worker, view: &View, error: EngineError) -> Result<Notice, EngineError> {
+    let of_server = error
+        .causes
+        .iter()
+        .find(|cause| BROKEN.iter().any(|code| cause.starts_with(code)));
+    let Some(of_server) = of_server else {
+        return Err(error);
+    };
+    let text = format!("the view can not be made and was left out: {of_server}");
+    let (schema, name) = (quote_identifier(&view.target), quote_identifier(&view.name));
+    worker.session.run(format!("DROP VIEW IF EXISTS {schema}.{name}"))?;
+    Ok(Notice::new("view-broken", text).about(view.shown()))
 }

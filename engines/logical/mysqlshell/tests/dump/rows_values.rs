@@ -128,7 +128,7 @@ fn bytes_of_every_type(flavour: Flavour) {
             "b" => "CAST(b AS BINARY(2))".to_owned(),
             "bl" | "vb" => (*name).to_owned(),
             "p" => "p".to_owned(),
-            "f" => "CONVERT(f + 0e0, CHAR)".to_owned(),
+            "f" => "CONVERT(f - 0e0, CHAR)".to_owned(),
             name => format!("CONVERT({name} USING utf8mb4)"),
         };
         let want = hex(&mut session, &expression);

@@ -83,7 +83,7 @@ pub(crate) fn dump(session: &mut Session, schema: &str, rows_per_chunk: usize) -
                 let name = quote_identifier(name);
                 match data_type.as_str() {
                     "bit" => format!("CAST({name} AS BINARY)"),
-                    "float" => format!("{name} + 0e0"),
+                    "float" => format!("{name} - 0e0"),
                     "geometry" | "point" | "linestring" | "polygon" | "vector" => format!("CAST({name} AS BINARY)"),
                     _ => name,
                 }

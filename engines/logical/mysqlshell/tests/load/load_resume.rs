@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::TestHost;
 use crate::craft::dump;
-use crate::describe::{assert_same, describe};
+use crate::describe::{assert_same, checksum, describe};
 
 fn bed(flavour: Flavour) -> TestServer {
     TestServer::start(flavour)
@@ -23,7 +23,8 @@ fn source(flavour: Flavour) -> TestServer {
             "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t TEXT, n INT, KEY (n), UNIQUE KEY (n, id), FULLTEXT KEY (t))",
             "CREATE TABLE nokey (t VARCHAR(200), b VARBINARY(200))",
             "CREATE TABLE myisam (t VARCHAR(200), n INT, KEY (n)) ENGINE=MyISAM",
-            "CREATE TABLE child (id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES a (id))",
+            // A key of the same name must not be taken for the foreign key.
+            "CREATE TABLE child (id INT PRIMARY KEY, p INT, UNIQUE KEY fk (p), CONSTRAINT fk FOREIGN KEY (p) REFERENCES a (id))",
             "SET @n = 0",
             "INSERT INTO a (t, n) SELECT REPEAT('text ', 20), @n := @n + 1 FROM information_schema.COLUMNS LIMIT 400",
             "INSERT INTO nokey SELECT 'the same', X'000A095C' FROM a",
@@ -102,4 +103,101 @@ fn only_the_same_restore_goes_on() {
     // Nothing is left that would go on.
     let error = host.restore_all(target.address(), json!({})).unwrap_err();
     assert!(error.message.contains("is not empty: it has d"), "{error}");
+}
+
+/// Interrupted once rows are loaded; how many.
+fn interrupted(host: &TestHost, target: &TestServer, options: &serde_json::Value) -> u64 {
+    for reads in (40..).step_by(4) {
+        host.cancel_after_reads(reads);
+        host.restore_all(target.address(), options.clone()).unwrap_err();
+        let loaded: Option<Option<u64>> = target
+            .session()
+            .query_first("SELECT CAST(SUM(row_count) AS UNSIGNED) FROM backstay_restore.progress")
+            .unwrap();
+        if let Some(loaded) = loaded.flatten().filter(|loaded| *loaded > 300) {
+            return loaded;
+        }
+    }
+    unreachable!("the loop has no end")
+}
+
+/// Tables that go while a restore is interrupted are loaded again, all of them.
+fn what_is_gone_is_loaded_again(flavour: Flavour, meanwhile: &[&str]) {
+    let source = source(flavour);
+    let mut session = source.session();
+    let want = describe(&mut session, &["d"]);
+    let host = TestHost::holding(dump(&mut session, "d", 60));
+    host.read_pieces_of(1500);
+    let target = bed(flavour);
+    interrupted(&host, &target, &json!({}));
+    run(&mut target.session(), meanwhile);
+    host.restore_all(target.address(), json!({})).unwrap();
+    assert!(host.logged().iter().any(|line| line.contains("is gone or empty")));
+    assert_same(&want, &describe(&mut target.session(), &["d"]));
+}
+
+#[test]
+fn what_is_dropped_meanwhile_is_loaded_again_mysql() {
+    what_is_gone_is_loaded_again(Flavour::MySql, &["DROP DATABASE d"]);
+}
+
+#[test]
+fn what_is_dropped_meanwhile_is_loaded_again_mariadb() {
+    what_is_gone_is_loaded_again(Flavour::MariaDb, &["DROP DATABASE d"]);
+}
+
+#[test]
+fn what_is_emptied_meanwhile_is_loaded_again() {
+    let source = source(Flavour::MySql);
+    let mut session = source.session();
+    let host = TestHost::holding(dump(&mut session, "d", 60));
+    host.read_pieces_of(1500);
+    let target = bed(Flavour::MySql);
+    interrupted(&host, &target, &json!({}));
+    let mut target_session = target.session();
+    run(&mut target_session, &["DELETE FROM d.nokey", "TRUNCATE TABLE d.myisam"]);
+    host.restore_all(target.address(), json!({})).unwrap();
+    assert!(host.logged().iter().any(|line| line.contains("is gone or empty")));
+    for table in ["d.a", "d.nokey", "d.myisam", "d.child"] {
+        assert_eq!(
+            checksum(&mut target_session, table),
+            checksum(&mut session, table),
+            "{table}"
+        );
+    }
+}
+
+/// Two at once would load the same rows.
+#[test]
+fn one_at_a_time() {
+    for flavour in [Flavour::MySql, Flavour::MariaDb] {
+        let source = source(flavour);
+        let host = TestHost::holding(dump(&mut source.session(), "d", 60));
+        let target = bed(flavour);
+        let mut other = target.session();
+        let got: Option<u8> = other.query_first("SELECT GET_LOCK('backstay_restore', 0)").unwrap();
+        assert_eq!(got, Some(1));
+        let error = host.restore_all(target.address(), json!({})).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused);
+        assert!(error.message.contains("is under way"), "{error}");
+        drop(other);
+        host.restore_all(target.address(), json!({})).unwrap();
+    }
+}
+
+/// Killed, a restore can not turn the redo log on again: whoever goes on does, with the option or without.
+#[test]
+fn a_redo_log_that_was_left_off_is_turned_on() {
+    let source = source(Flavour::MySql);
+    let host = TestHost::holding(dump(&mut source.session(), "d", 60));
+    host.read_pieces_of(1500);
+    let target = bed(Flavour::MySql);
+    interrupted(&host, &target, &json!({"disable_redo_log": true}));
+    run(&mut target.session(), &["ALTER INSTANCE DISABLE INNODB REDO_LOG"]);
+    host.restore_all(target.address(), json!({})).unwrap();
+    let row: Option<(String, String)> = target
+        .session()
+        .query_first("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+        .unwrap();
+    assert_eq!(row.unwrap().1, "ON");
 }

@@ -154,6 +154,12 @@ impl Layout {
         })
     }
 
+    /// The same for a table that was not made of the dump's definition: an ENUM of it may lack a member that a row has.
+    pub(in crate::restore) fn of_another_definition(mut self) -> Self {
+        self.enums.clear();
+        self
+    }
+
     pub(super) fn decodings(&self) -> &[Decoding] {
         &self.decodings
     }
