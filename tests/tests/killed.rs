@@ -167,9 +167,13 @@ fn a_worker_killed_while_it_waits_for_the_lock_leaves_no_session() {
     }
 }
 
+/// For the global read lock; on MariaDB `mysqlshell` asks first whether another backup is under way, which waits for the same.
 fn waits_for_the_lock(conn: &mut mysql::Conn) -> bool {
     let waiting: Option<u64> = conn
-        .query_first("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'FLUSH TABLES WITH%'")
+        .query_first(
+            "SELECT COUNT(*) FROM information_schema.processlist \
+             WHERE info LIKE 'FLUSH TABLES WITH%' OR info LIKE 'BACKUP STAGE START%'",
+        )
         .unwrap();
     waiting > Some(0)
 }
