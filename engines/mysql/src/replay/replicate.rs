@@ -37,6 +37,7 @@ pub(super) fn replay(
     options: &ReplayOptions,
     session: &mut Session,
 ) -> Result<Recovered, EngineError> {
+    target::alone(session)?;
     let plan = Arc::new(plan);
     let format = first_format(job, &plan)?.format;
     let mariadb = format.server_version.contains("MariaDB");

@@ -9,7 +9,7 @@ mod settings;
 
 use backstay_engine_api::job::JobContext;
 use backstay_engine_api::position::BinlogFile;
-use backstay_engine_api::{EngineError, Notice};
+use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
 use super::plan::{Plan, Start};
 use crate::session::Session;
@@ -25,6 +25,24 @@ pub(super) struct Prepared {
     pub(super) notices: Vec<Notice>,
     /// The target's `server_id` meanwhile.
     pub(super) server_id: u32,
+}
+
+/// How long another replay may take to put back what it has set on the target, in seconds.
+const PUTS_BACK_WITHIN: u32 = 30;
+
+/// Sees to it that nobody else replays onto the server, for as long as the session lives. A worker whose host was killed still puts back what it
+/// has set; who went on before that would lose its own.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] if somebody does.
+pub(super) fn alone(session: &mut Session) -> Result<(), EngineError> {
+    let got: Option<Option<u8>> =
+        session.query_first(format!("SELECT GET_LOCK('backstay_replay', {PUTS_BACK_WITHIN})"))?;
+    if got.flatten() == Some(1) {
+        return Ok(());
+    }
+    let message = format!("another replay onto {} is under way", session.address());
+    Err(EngineError::new(ErrorKind::Busy, message).advise("wait until it has ended, and recover again"))
 }
 
 /// Makes a target ready, or leaves it as it was.
