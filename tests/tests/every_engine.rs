@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use backstay_bed::{Flavour, until};
+use backstay_bed::Flavour;
 use backstay_engine_api::position::PointInTime;
-use backstay_mysql::mysql::Row;
 use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::compare::{Contents, contents};
 use backstay_tests::engines::{BackedUp, Engine, run};
+use backstay_tests::log::purge_all_but_the_last;
 use backstay_tests::on_volume::rounds;
 use backstay_tests::shop;
 use rand::rngs::StdRng;
@@ -321,17 +321,7 @@ fn past_a_gap(story: &mut Story) {
     story.write("lost");
     let mut conn = story.bed.source.conn();
     run(&mut conn, &["FLUSH BINARY LOGS"]);
-    until("all but the last log are gone", || {
-        // One that is still being sent is kept.
-        let logs: Vec<String> = conn
-            .query_map("SHOW BINARY LOGS", |row: Row| row.get(0).unwrap())
-            .unwrap();
-        run(
-            &mut conn,
-            &[&format!("PURGE BINARY LOGS TO '{}'", logs.last().unwrap())],
-        );
-        logs.len() == 1
-    });
+    purge_all_but_the_last(&mut conn);
     story.write("after");
     let backstay = &story.bed.backstay;
     let said = if story.bed.engine.is_physical() {

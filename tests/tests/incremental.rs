@@ -5,12 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use backstay_bed::{Flavour, TestServer, on_both, until};
+use backstay_bed::{Flavour, TestServer, on_both};
+use backstay_mysql::mysql::Conn;
 use backstay_mysql::mysql::prelude::Queryable;
-use backstay_mysql::mysql::{Conn, Row};
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::bank::{self, Load};
 use backstay_tests::compare::{contents, differences};
+use backstay_tests::log::purge_all_but_the_last;
 use backstay_tests::replicas::{caught_up, pause, promote, replicate, resume};
 use backstay_tests::{shop, zoo};
 use serde_json::Value;
@@ -257,17 +258,7 @@ fn gaps_are_mended(flavour: Flavour) {
     );
 
     run(&mut conn, &["INSERT INTO bank.a VALUES (3)", "FLUSH BINARY LOGS"]);
-    until("all but the last log are gone", || {
-        // One that is still being sent is kept.
-        let logs: Vec<String> = conn
-            .query_map("SHOW BINARY LOGS", |row: Row| row.get(0).unwrap())
-            .unwrap();
-        run(
-            &mut conn,
-            &[&format!("PURGE BINARY LOGS TO '{}'", logs.last().unwrap())],
-        );
-        logs.len() == 1
-    });
+    purge_all_but_the_last(&mut conn);
     run(&mut conn, &["INSERT INTO bank.a VALUES (4)"]);
     let before = backstay.ids("main").len();
     let gap = chain.ask().fails_with(3);

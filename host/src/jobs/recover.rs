@@ -1,9 +1,9 @@
 //! Recovering to a point: a backup is restored by the engine that made it, and then logs are replayed by an engine for logs.
 
+mod again;
 mod load;
 mod note;
 
-use backstay_engine_api::position::RecoveryPoint;
 use backstay_engine_api::wire::{Call, Target};
 use backstay_engine_api::{BackupKind, Notice, Operation, Position, Recovered, Restored};
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::plugin::Inspected;
 use crate::recovery::{self, Holdings, LogSource, Plan, Unusable, Wanted};
 use crate::repository::new_backup_id;
 use crate::worker::protocol::{Assignment, SourceSpec};
+use again::{brought_up_to_date, sound};
 use note::{Note, target_name};
 
 /// The engine for logs that is taken if there are several.
@@ -443,42 +444,6 @@ fn source_kept(source: &str) -> Notice {
          recovery does that"
     );
     Notice::new("replica-configuration-kept", text).about(source)
-}
-
-/// The plan of a recovery that was interrupted. To the latest point, it is one with what was archived since, where the way there is the same.
-fn brought_up_to_date(note: &Note, holdings: &Holdings, wanted: &Wanted) -> Plan {
-    let mut plan = note.plan.clone();
-    if wanted.point != RecoveryPoint::Latest {
-        return plan;
-    }
-    let Ok(now) = recovery::plan(holdings, wanted) else {
-        return plan;
-    };
-    let sources = |plan: &Plan| -> Vec<LogSource> { plan.logs.iter().map(|step| step.source.clone()).collect() };
-    if now.chain == plan.chain && sources(&now).starts_with(&sources(&plan)) {
-        return now;
-    }
-    if now.to != plan.to {
-        let text = format!(
-            "it goes on as it was planned at {}, and there is another way now that may lead further: with `--overwrite` it is recovered anew",
-            note.began
-        );
-        plan.notes.push(Notice::new("planned-before", text));
-    }
-    plan
-}
-
-/// Whether all that a plan needs is there and not known to be damaged.
-fn sound(holdings: &Holdings, plan: &Plan) -> bool {
-    let logs = plan.logs.iter().map(|step| step.source.name());
-    let here = |id: &String| holdings.backups.iter().any(|record| record.id == *id);
-    plan.chain.iter().all(here)
-        && plan
-            .chain
-            .iter()
-            .cloned()
-            .chain(logs)
-            .all(|name| !holdings.unusable.contains_key(&name))
 }
 
 fn leave_out(holdings: &mut Holdings, name: String, why: String) {

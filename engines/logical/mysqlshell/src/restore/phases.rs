@@ -317,7 +317,7 @@ impl Phases<'_, '_> {
             .collect()
     }
 
-    /// Says which views are broken, as they were on the source.
+    /// Says which views were left out, for they are broken.
     fn views_and_triggers(&mut self) -> Result<Vec<Notice>, EngineError> {
         let restore = self.restore;
         if restore.rows_only {
