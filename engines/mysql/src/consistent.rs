@@ -18,6 +18,7 @@
 
 mod blockers;
 mod ddl;
+mod kept;
 mod patience;
 pub(crate) mod position;
 mod preflight;
@@ -42,6 +43,12 @@ use wait::{ATTEMPT_SECONDS, Watch};
 
 /// How many tables a notice names.
 const NAMED_TABLES: usize = 10;
+
+/// How long a session may be idle while it keeps everybody from writing, in seconds: so long the server waits for us where our machine is
+/// lost without a last packet. Whatever is done under the lock takes less.
+const LOCKED_IDLE: u32 = 120;
+/// How long it may be while it holds nothing: what is in the way is waited for.
+const UNLOCKED_IDLE: u32 = 31_536_000;
 
 /// The tables that a caller will read.
 pub type TableList<'a> = &'a dyn Fn(&mut Session) -> Result<Vec<TableName>, EngineError>;
@@ -100,6 +107,11 @@ impl Guarded {
     }
 }
 
+/// Says how long a session may be idle.
+fn may_be_idle(session: &mut Session, seconds: u32) -> Result<(), EngineError> {
+    session.run(format!("SET SESSION wait_timeout = {seconds}"))
+}
+
 impl ConsistentPoint {
     /// Takes the point. `open_snapshots` runs under the lock, with the session that holds it; what it opens (in sessions of
     /// its own) shows the server as it is at [`positions`](Self::positions). It should do nothing else: every
@@ -145,6 +157,7 @@ impl ConsistentPoint {
                 break;
             }
             global.session.run("UNLOCK TABLES")?;
+            may_be_idle(&mut global.session, UNLOCKED_IDLE)?;
             if !watch.pause()? {
                 return Err(prepared::in_the_way(&prepared, options.lock_wait));
             }
@@ -214,11 +227,13 @@ fn lock(
     match options.tables {
         Some(list) if !allowed.global_lock => {
             let (locked_at, tables) = tables::lock(watch, session, list)?;
+            may_be_idle(session, LOCKED_IDLE)?;
             Ok((locked_at, Some(tables)))
         }
         list => {
             watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
             let locked_at = Instant::now();
+            may_be_idle(session, LOCKED_IDLE)?;
             let list = list.filter(|_| !allowed.ddl_lock);
             Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?))
         }

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use backstay_engine_api::{Attributes, BackupJob, EngineError, Notice, Outcome, Storage, Usable};
 use backstay_mysql::binlog::LIMITED;
 use backstay_mysql::facts::SYSTEM_SCHEMAS;
-use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges};
+use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges, target};
 use serde_json::json;
 
 use crate::catalogue::{Catalogue, Filter};
@@ -45,7 +45,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let (mut point, mut workers) = take(job, &options, &filter, &mut session)?;
 
     job.doing("reading the catalogue");
-    let catalogue = Catalogue::read(&mut session, &filter)?;
+    let mut catalogue = Catalogue::read(&mut session, &filter)?;
     let schemas: Vec<&str> = catalogue.schemas.iter().map(|schema| schema.name.as_str()).collect();
     if options.content == Content::Definitions || catalogue.tables.is_empty() {
         workers.clear();
@@ -54,7 +54,9 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let objects = metadata::objects(&catalogue, &options) + rows::objects(&options, &catalogue.tables) + 5;
     job.expect(Some(bytes), Some(objects));
 
+    let as_bytes = rows::as_bytes(job, &mut catalogue.tables, &mut workers)?;
     let mut notices = point.notices().to_vec();
+    notices.extend(as_bytes);
     notices.extend(catalogue.notices.iter().cloned());
     let definitions = Definitions::of(&mut session)?;
     let mut users = None;
@@ -65,6 +67,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         users = Some(crate::accounts::names(&accounts));
         notices.extend(server_objects(&mut session));
     }
+    notices.extend(tablespaces(&mut session));
     if schemas.is_empty() {
         notices.push(Notice::new("no-schemas", "the server has no schemas to dump"));
     }
@@ -114,6 +117,23 @@ fn server_objects(session: &mut Session) -> Option<Notice> {
     script
         .contains("CREATE ")
         .then(|| Notice::new("server-objects-left-out", text))
+}
+
+/// General tablespaces, which only MySQL has, as far as the account may see them.
+fn tablespaces(session: &mut Session) -> Option<Notice> {
+    if session.flavour().is_mariadb() {
+        return None;
+    }
+    let names: Vec<String> = session
+        .query(
+            "SELECT NAME FROM information_schema.INNODB_TABLESPACES WHERE SPACE_TYPE = 'General' AND NAME <> 'mysql' ORDER BY 1",
+        )
+        .ok()?;
+    let text = format!(
+        "general tablespaces are not in the dump: make them (CREATE TABLESPACE) on a target before tables that lie in them are restored: {}",
+        target::named(&names)
+    );
+    (!names.is_empty()).then(|| Notice::new("tablespaces-left-out", text))
 }
 
 /// The consistent point, and workers with their snapshots at it; none if no rows are wanted.

@@ -21,8 +21,19 @@ pub(crate) enum Encoding {
     Float,
     /// Text with escapes.
     Text,
+    /// Text of `ascii`, with escapes. Such a column can have bytes that are none, which a server would turn into `?`: it is read as bytes.
+    Ascii,
     /// Bytes in base64.
     Base64,
+    /// Text that has no exact form in Unicode: its bytes, in its own character set, in base64.
+    TextBase64,
+}
+
+impl Encoding {
+    /// Whether it is written in base64.
+    pub(crate) fn is_base64(self) -> bool {
+        matches!(self, Self::Base64 | Self::TextBase64)
+    }
 }
 
 /// A column that is dumped: not a generated one.
@@ -32,6 +43,8 @@ pub(crate) struct Column {
     /// `DATA_TYPE`, in lower case.
     pub(crate) data_type: String,
     pub(crate) encoding: Encoding,
+    /// Its character set, if it is text in one of which a server may have no exact form in Unicode.
+    pub(crate) inexact: Option<String>,
     /// An ENUM that has `''` as a member, which is also the text of its error value 0.
     pub(crate) empty_member: bool,
 }

@@ -135,10 +135,11 @@ impl Restore<'_> {
             (false, true) => Some(RedoLog::left_off(&self.session)?),
             (false, false) => None,
         };
-        let mut notices = phases::run(&mut self, &control)?;
-        if let Some(redo_log) = redo_log {
-            redo_log.enable()?;
-        }
+        let restored = phases::run(&mut self, &control);
+        let mut notices = match redo_log {
+            Some(redo_log) => redo_log.on_again(restored)?,
+            None => restored?,
+        };
         let positions = if !self.everything || self.rows_only {
             Vec::new()
         } else if self.options.gtid == Gtid::Set {
@@ -228,6 +229,9 @@ impl Restore<'_> {
             }
             Ok(())
         } else if self.everything {
+            if overwrite && !self.of_tables() && self.dump.instance.leaves_tables_out() {
+                checks::would_be_lost(&mut self.session, &self.dump)?;
+            }
             checks::occupied(&mut self.session, overwrite)
         } else {
             checks::in_the_way(&mut self.session, self.job, &self.dump)

@@ -6,6 +6,7 @@
 
 mod encode;
 mod escape;
+mod exact;
 mod files;
 mod plan;
 mod queue;
@@ -21,6 +22,7 @@ use backstay_engine_api::{BackupJob, EngineError};
 use crate::catalogue::Table;
 use crate::options::{Compression, Options};
 use encode::Totals;
+pub(crate) use exact::as_bytes;
 use queue::{Queue, Task};
 use source::Source;
 pub(crate) use worker::Worker;

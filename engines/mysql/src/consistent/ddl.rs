@@ -4,16 +4,17 @@ use std::time::Instant;
 
 use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
-use super::Guarded;
+use super::kept::Kept;
 use super::tables::{TableName, hold};
 use super::unguarded::Definitions;
 use super::wait::Watch;
+use super::{Guarded, LOCKED_IDLE, may_be_idle};
 use crate::session::Session;
 
 /// The session that blocks DDL.
 #[derive(Debug)]
 pub(super) struct DdlLock {
-    holder: Option<Guarded>,
+    holder: Option<Kept>,
     unlock: &'static str,
     /// What it does not block, as it was.
     unguarded: Option<Definitions>,
@@ -62,11 +63,12 @@ pub(super) fn lock(
         None
     } else if global.session.flavour().is_mariadb() {
         let mut second = Guarded::open(job, global.session.another()?)?;
+        may_be_idle(&mut second.session, LOCKED_IDLE)?;
         for stage in STAGES {
             watch.lock_once(&mut second.session, stage)?;
         }
         Some(DdlLock {
-            holder: Some(second),
+            holder: Some(Kept::new(second)?),
             unlock: END,
             unguarded: None,
         })
@@ -78,7 +80,7 @@ pub(super) fn lock(
     let let_go_at = Instant::now();
     let held = match held {
         None if can => Some(DdlLock {
-            holder: Some(global),
+            holder: Some(Kept::new(global)?),
             unlock: "UNLOCK INSTANCE",
             unguarded: None,
         }),
@@ -103,7 +105,7 @@ pub(super) fn hold_tables(
     locking.session.run("UNLOCK TABLES")?;
     let let_go_at = Instant::now();
     let held = Some(DdlLock {
-        holder: Some(holder),
+        holder: Some(Kept::new(holder)?),
         unlock: "ROLLBACK",
         unguarded,
     });
@@ -141,7 +143,8 @@ pub(super) fn try_lock(session: &mut Session) -> Result<(), EngineError> {
 
 impl DdlLock {
     pub(super) fn check_alive(&mut self) -> Result<(), EngineError> {
-        let Some(holder) = &mut self.holder else { return Ok(()) };
+        let Some(holder) = &self.holder else { return Ok(()) };
+        let mut holder = holder.lock();
         let id = holder.session.connection_id();
         holder.session.run("DO 0").map_err(|error| {
             let message = format!("session {id}, which kept tables from being altered during the backup, was lost");
@@ -160,15 +163,15 @@ impl DdlLock {
         self.check_alive()?;
         self.holder
             .take()
-            .map_or(Ok(()), |mut holder| holder.session.run(self.unlock))
+            .map_or(Ok(()), |holder| holder.lock().session.run(self.unlock))
     }
 }
 
 impl Drop for DdlLock {
     fn drop(&mut self) {
-        if let Some(mut holder) = self.holder.take() {
+        if let Some(holder) = self.holder.take() {
             // The server lets go of it anyway as soon as it sees the connection closed.
-            let _ = holder.session.run(self.unlock);
+            let _ = holder.lock().session.run(self.unlock);
         }
     }
 }

@@ -64,6 +64,13 @@ pub(super) fn look(session: &mut Session) -> Result<Allowed, EngineError> {
     })
 }
 
+/// Whether the server did not want to: SQLSTATE 42000 and 28000, also where its words are another language's; of XA RECOVER it is XAE03.
+fn is_denied(error: &EngineError) -> bool {
+    let states = ["(42000)", "(28000)", "(XAE03)"];
+    let denied = |cause: &String| states.iter().any(|state| cause.contains(state));
+    error.kind == ErrorKind::Privilege || error.causes.iter().any(denied)
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Part {
     GlobalLock,
@@ -98,7 +105,7 @@ fn needed(session: &mut Session, part: Part) -> Result<(), EngineError> {
         ),
     };
     tried.map_err(|error| {
-        if error.kind == ErrorKind::Connection {
+        if !is_denied(&error) {
             return error;
         }
         let message = format!("{} lacks a privilege for {what}", session.account());

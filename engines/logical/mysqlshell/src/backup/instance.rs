@@ -76,6 +76,7 @@ pub(super) fn file(
         flavour: session.flavour().as_str().to_owned(),
         lower_case_table_names,
         positions: point.positions().to_vec(),
+        tables_left_out: !(options.include_tables.is_empty() && options.exclude_tables.is_empty()),
     });
     Ok(file)
 }

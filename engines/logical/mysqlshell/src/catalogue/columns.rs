@@ -65,6 +65,7 @@ impl ColumnRow {
             name: self.name.clone(),
             data_type: self.data_type.clone(),
             encoding: encoding(&self.data_type, self.collation.as_deref()),
+            inexact: self.collation.as_deref().and_then(inexact),
             // Where `'0'` is one too, no text is left for the error value.
             empty_member: self.data_type == "enum"
                 && is_member(&self.column_type, "")
@@ -84,11 +85,31 @@ fn encoding(data_type: &str, collation: Option<&str>) -> Encoding {
         Encoding::Base64
     } else if data_type == "float" {
         Encoding::Float
+    } else if collation.map(character_set) == Some("ascii") {
+        Encoding::Ascii
     } else if PLAIN.contains(&data_type) {
         Encoding::Plain
     } else {
         Encoding::Text
     }
+}
+
+/// Character sets whose every text comes back from UTF-8 as it was: those of Unicode (but `ucs2`, in which MySQL takes half surrogates), and
+/// `latin1`, of which each byte has a character of its own (cp1252, with the five codes that this leaves out). `ascii` is read as it is.
+const EXACT: [&str; 9] = [
+    "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary",
+];
+
+/// The character set of a collation, if not all of its texts come back.
+fn inexact(collation: &str) -> Option<String> {
+    let character_set = character_set(collation);
+    (!EXACT.contains(&character_set)).then(|| character_set.to_owned())
+}
+
+fn character_set(collation: &str) -> &str {
+    collation
+        .split_once('_')
+        .map_or(collation, |(character_set, _)| character_set)
 }
 
 /// Whether an ENUM's definition (`enum('a','it''s')`) names a member. `member` has no quotes.
@@ -142,6 +163,8 @@ mod tests {
             ("float", None, Encoding::Float),
             ("timestamp", None, Encoding::Plain),
             ("varchar", Some("utf8mb4_bin"), Encoding::Text),
+            ("char", Some("ascii_general_ci"), Encoding::Ascii),
+            ("enum", Some("ascii_bin"), Encoding::Ascii),
             ("json", None, Encoding::Text),
             ("enum", Some("latin1_swedish_ci"), Encoding::Text),
             ("set", Some("binary"), Encoding::Base64),

@@ -62,7 +62,11 @@ impl Table {
             Compression::None => ("tsv", "none"),
         };
         let definitions = content != Content::Data;
-        let bytes = self.columns.iter().filter(|column| column.encoding == Encoding::Base64);
+        let bytes = self.columns.iter().filter(|column| column.encoding.is_base64());
+        let text = self
+            .columns
+            .iter()
+            .filter(|column| column.encoding == Encoding::TextBase64);
         TableFile {
             options: DataOptions {
                 schema: self.schema.clone(),
@@ -89,6 +93,9 @@ impl Table {
                 .map(|partition| (&partition.name, partition.base.clone()))
                 .collect(),
             history: self.system_versioned,
+            character_sets: text
+                .filter_map(|column| Some((&column.name, column.inexact.clone()?)))
+                .collect(),
             where_: self.condition.clone(),
             ..TableFile::default()
         }

@@ -274,6 +274,7 @@ fn period(columns: &[ColumnRow]) -> [Column; 2] {
             name: shown.map_or_else(|| usual.to_owned(), |column| column.name.clone()),
             data_type: "timestamp".to_owned(),
             encoding: Encoding::Plain,
+            inexact: None,
             empty_member: false,
         }
     })

@@ -119,6 +119,9 @@ pub(crate) struct Backstay {
     pub(crate) lower_case_table_names: u64,
     /// The one point that the dump shows.
     pub(crate) positions: Vec<Position>,
+    /// Whether its schemas may have other tables, which were not wanted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tables_left_out: bool,
 }
 
 impl InstanceFile {
@@ -135,6 +138,16 @@ impl InstanceFile {
         } else {
             &source.version
         }
+    }
+
+    /// Whether its schemas may have had other tables, which were not wanted.
+    pub(crate) fn leaves_tables_out(&self) -> bool {
+        let lists = ["includeTables", "excludeTables"].map(|name| self.options.get(name));
+        let of_a_shell = lists
+            .into_iter()
+            .flatten()
+            .any(|list| list.as_array().is_some_and(|list| !list.is_empty()));
+        of_a_shell || self.backstay.as_ref().is_some_and(|own| own.tables_left_out)
     }
 
     /// MySQL's executed GTIDs, wherever this dump says them; empty if there are none.

@@ -29,6 +29,9 @@ pub(crate) struct TableFile {
     /// key of this engine's.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) history: bool,
+    /// Columns with text whose bytes are dumped as they are, in base64, to their character sets. A key of this engine's.
+    #[serde(skip_serializing_if = "Ordered::is_empty")]
+    pub(crate) character_sets: Ordered<String>,
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub(crate) where_: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Default for TableFile {
             partitions: Vec::new(),
             basenames: Ordered::default(),
             history: false,
+            character_sets: Ordered::default(),
             where_: None,
         }
     }

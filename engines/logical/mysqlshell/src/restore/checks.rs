@@ -1,5 +1,7 @@
 //! Whether the target may be restored to: before anything is changed.
 
+use std::collections::HashSet;
+
 use backstay_engine_api::{BackupRecord, EngineError, Position, PositionKind, RestoreJob};
 use backstay_mysql::{Session, content, quote_text, target};
 
@@ -66,6 +68,31 @@ pub(super) fn occupied(session: &mut Session, overwrite: bool) -> Result<(), Eng
     );
     Err(EngineError::refused(message).advise(
         "restore to an empty server, or with --overwrite, which drops and replaces the schemas that are in the backup",
+    ))
+}
+
+/// Refuses to replace schemas that have tables which the dump left out: they would be dropped, and nothing come in their place.
+pub(super) fn would_be_lost(session: &mut Session, dump: &Dump) -> Result<(), EngineError> {
+    let mut lost = Vec::new();
+    for schema in &dump.schemas {
+        let there: Vec<String> = session.query(format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE NOT IN ('VIEW', 'SEQUENCE') ORDER BY 1",
+            quote_text(&schema.target)
+        ))?;
+        let dumped: HashSet<&str> = schema.tables.iter().map(|table| table.name.as_str()).collect();
+        let others = there.iter().filter(|name| !dumped.contains(name.as_str()));
+        lost.extend(others.map(|name| format!("{}.{name}", schema.target)));
+    }
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "--overwrite replaces whole schemas, the backup leaves tables out, and the target {} has some that are not in it: {}",
+        session.address(),
+        target::named(&lost)
+    );
+    Err(EngineError::refused(message).advise(
+        "drop these, or move them to another schema; or replace only what the backup has, by --tables 'schema.*'",
     ))
 }
 

@@ -25,6 +25,8 @@ pub(super) struct TableDdl {
     pub(super) foreign_keys: Vec<ForeignKey>,
     /// Whether its engine is InnoDB.
     pub(super) innodb: bool,
+    /// The table's next AUTO_INCREMENT.
+    pub(super) auto_increment: Option<u64>,
 }
 
 /// What `ALTER TABLE … ADD` takes.
@@ -77,6 +79,7 @@ impl TableDdl {
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
             innodb: true,
+            auto_increment: None,
         }
     }
 
@@ -92,11 +95,11 @@ impl TableDdl {
                 format!("expected a CREATE TABLE as a server prints it, found `{start}…`"),
             )
         })?;
-        let engine = parts
-            .options_words
-            .windows(2)
-            .find(|pair| pair[0].eq_ignore_ascii_case("ENGINE"));
-        let innodb = engine.is_some_and(|pair| pair[1].eq_ignore_ascii_case("InnoDB"));
+        let option = |name: &str| {
+            let mut pairs = parts.options_words.windows(2);
+            pairs.find_map(|pair| pair[0].eq_ignore_ascii_case(name).then_some(pair[1].as_str()))
+        };
+        let innodb = option("ENGINE").is_some_and(|engine| engine.eq_ignore_ascii_case("InnoDB"));
         // Other engines copy the whole table for a new index, and build those of an empty table in bulk by themselves.
         let defer = if innodb { defer } else { DeferIndexes::None };
         let put_off = which(&parts.elements, defer);
@@ -106,6 +109,7 @@ impl TableDdl {
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
             innodb,
+            auto_increment: option("AUTO_INCREMENT").and_then(|next| next.parse().ok()),
         };
         let mut kept = Vec::new();
         for (element, put_off) in parts.elements.iter().zip(put_off) {

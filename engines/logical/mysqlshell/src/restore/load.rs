@@ -123,7 +123,8 @@ fn complain(worker: &mut Worker, layout: &Layout, count: u16) -> Result<(), Engi
     let mut error = EngineError::new(
         ErrorKind::Damaged,
         "the server did not take every value as it is in the file",
-    );
+    )
+    .advise("make the table with a column that takes them, such as VARBINARY for text, and restore its rows alone (content = \"data\")");
     for warning in wrong.into_iter().chain(&warnings).take(SHOWN) {
         error = error.detail(warning.clone());
     }

@@ -41,12 +41,25 @@ impl RedoLog {
         })
     }
 
-    /// Turns it on again.
+    /// Turns it on again, after whatever came of the restore.
     ///
     /// # Errors
-    /// The server's: then the operator has to.
-    pub(super) fn enable(mut self) -> Result<(), EngineError> {
-        self.turn_on()
+    /// The restore's; the server's, with what the operator has to do then.
+    pub(super) fn on_again<T>(mut self, restored: Result<T, EngineError>) -> Result<T, EngineError> {
+        match (restored, self.turn_on()) {
+            (Ok(value), on) => on.map(|()| value),
+            (Err(error), Ok(())) => Err(error),
+            (Err(mut error), Err(off)) => {
+                error.causes.push(off.message);
+                error.causes.extend(off.causes);
+                error.advice = error
+                    .advice
+                    .into_iter()
+                    .chain(off.advice)
+                    .reduce(|a, b| format!("{a}; {b}"));
+                Err(error)
+            }
+        }
     }
 
     fn turn_on(&mut self) -> Result<(), EngineError> {
@@ -66,7 +79,7 @@ impl RedoLog {
 
 impl Drop for RedoLog {
     fn drop(&mut self) {
-        // The restore has an error already.
+        // Only after a panic.
         let _ = self.turn_on();
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn create(
     })
 }
 
-/// What a table still lacks of its keys. `resumed`: some may be there from before an interruption.
+/// What a table still lacks of its keys. `resumed`: some may be there from before an interruption, and rows that were loaded twice may
+/// have changed its next AUTO_INCREMENT.
 ///
 /// # Errors
 /// The server's.
@@ -67,6 +68,10 @@ pub(super) fn add_indexes(
             .map(|part| part.definition.clone())
             .collect()
     };
+    if resumed && let Some(next) = ddl.auto_increment {
+        let sql = format!("ALTER TABLE {} AUTO_INCREMENT = {next}", table.quoted());
+        worker.session.run(sql)?;
+    }
     alter(worker, table, &missing(&ddl.indexes))?;
     for part in missing(&ddl.fulltext) {
         alter(worker, table, &[part])?;

@@ -120,8 +120,8 @@ impl<'a, F: Files> Encoder<'a, F> {
     fn append(&mut self, column: usize, bytes: &[u8]) {
         match self.encodings[column] {
             Encoding::Plain | Encoding::Float => self.buffer.extend_from_slice(bytes),
-            Encoding::Text => escape::append(self.buffer, bytes),
-            Encoding::Base64 => append_base64(self.buffer, bytes),
+            Encoding::Text | Encoding::Ascii => escape::append(self.buffer, bytes),
+            Encoding::Base64 | Encoding::TextBase64 => append_base64(self.buffer, bytes),
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a, F: Files> Encoder<'a, F> {
         if part == Part::First {
             self.separate(column);
         }
-        if self.encodings[column] == Encoding::Base64 {
+        if self.encodings[column].is_base64() {
             self.append_base64_part(bytes, part);
         } else {
             self.append(column, bytes);

@@ -18,6 +18,7 @@ use backstay_engine_api::job::JobContext;
 use backstay_mysql::RawSession;
 
 use super::source::Source;
+use crate::catalogue::Table;
 use bound::{Bound, Key, Range};
 use line::{Line, samples};
 
@@ -92,7 +93,12 @@ pub(crate) fn is_large(bytes: u64, target: u64) -> bool {
 
 /// Whether a source may be read in several queries. Without snapshots one query sees one state of a table, and several do not.
 pub(crate) fn can_be_cut(source: Source<'_>) -> bool {
-    source.table.engine.eq_ignore_ascii_case("InnoDB") && !source.table.key.is_empty()
+    has_snapshots(source.table) && !source.table.key.is_empty()
+}
+
+/// Whether all queries of a transaction see a table in one state.
+pub(crate) fn has_snapshots(table: &Table) -> bool {
+    table.engine.eq_ignore_ascii_case("InnoDB")
 }
 
 /// A range, and how many bytes its rows may be.

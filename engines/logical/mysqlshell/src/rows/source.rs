@@ -77,12 +77,17 @@ impl<'a> Source<'a> {
     pub(crate) fn columns(&self) -> String {
         let exact = |column: &crate::catalogue::Column| {
             let name = quote_identifier(&column.name);
-            match column.encoding {
+            let value = match column.encoding {
                 // As a DOUBLE, which is printed with as many digits as it takes; a FLOAT has six. Less 0, and not more: -0 + 0 is 0.
                 Encoding::Float => format!("{name} - 0e0"),
                 // LOAD DATA takes a number that is no member for the member of that number.
                 _ if column.empty_member => format!("IF({name} + 0 = 0, '0', {name})"),
                 _ => name,
+            };
+            match column.encoding {
+                // Bytes are not turned into the session's character set.
+                Encoding::Ascii | Encoding::TextBase64 => format!("CAST({value} AS BINARY)"),
+                _ => value,
             }
         };
         self.table.columns.iter().map(exact).collect::<Vec<_>>().join(", ")

@@ -67,6 +67,27 @@ impl Worker {
         })
     }
 
+    /// The rows of a small result, from the snapshot.
+    ///
+    /// # Errors
+    /// As [`RawSession::texts`].
+    pub(super) fn texts(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, EngineError> {
+        self.session.texts(sql)
+    }
+
+    /// Cuts a source into chunks.
+    ///
+    /// # Errors
+    /// As [`plan::plan`].
+    pub(super) fn plan(
+        &mut self,
+        job: &JobContext,
+        source: Source<'_>,
+        target: u64,
+    ) -> Result<Vec<Chunk>, EngineError> {
+        plan::plan(job, &mut self.session, source, target)
+    }
+
     /// Works until there is nothing left, or somebody fails.
     pub(super) fn work(mut self, shared: &Shared<'_>) {
         let mut buffer = Vec::new();

@@ -208,3 +208,73 @@ fn the_redo_log_is_on_again() {
         .unwrap_err();
     assert!(error.advice.unwrap().contains("without disable_redo_log"));
 }
+
+/// Replacing a schema must not drop what its backup has left out on purpose.
+#[test]
+fn tables_that_a_backup_leaves_out_are_not_dropped() {
+    for flavour in [Flavour::MySql, Flavour::MariaDb] {
+        let server = TestServer::start(flavour);
+        let mut session = server.session();
+        run(
+            &mut session,
+            &[
+                "CREATE DATABASE d",
+                "CREATE TABLE d.a (id INT PRIMARY KEY)",
+                "CREATE TABLE d.log (id INT PRIMARY KEY)",
+                "CREATE VIEW d.v AS SELECT id FROM d.log",
+                "INSERT INTO d.a VALUES (1), (2)",
+                "INSERT INTO d.log VALUES (1), (2), (3)",
+            ],
+        );
+        let host = TestHost::new();
+        let options = json!({"compression": "none", "accounts": false});
+        let without = json!({"compression": "none", "accounts": false, "exclude_tables": ["d.log"]});
+        host.backup(server.address(), without).unwrap();
+        let objects = &host.backups()[0].objects;
+        let files = objects
+            .iter()
+            .map(|(name, object)| (name.clone(), object.bytes.clone()));
+        let dump = TestHost::holding(files.collect());
+        run(&mut session, &["DELETE FROM d.a"]);
+        let rows = |table: &str| -> u64 {
+            let count = server.session().query_first(format!("SELECT COUNT(*) FROM d.{table}"));
+            count.unwrap().unwrap()
+        };
+        let everything = || dump.restore(server.address(), true, Selection::default(), options.clone());
+        let error = everything().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+        assert!(error.message.contains("not in it: d.log"), "{error}");
+        assert_eq!((rows("a"), rows("log")), (0, 3));
+        let tables = Selection {
+            include: vec!["d.*".parse().unwrap()],
+            ..Selection::default()
+        };
+        dump.restore(server.address(), true, tables, options.clone()).unwrap();
+        assert_eq!((rows("a"), rows("log")), (2, 3));
+        run(&mut session, &["DROP VIEW d.v", "DROP TABLE d.log", "DELETE FROM d.a"]);
+        everything().unwrap();
+        assert_eq!(rows("a"), 2);
+    }
+}
+
+/// What the format has no place for is named.
+#[test]
+fn general_tablespaces_are_named() {
+    let server = bed();
+    run(
+        &mut server.session(),
+        &[
+            "CREATE TABLESPACE roomy ADD DATAFILE 'roomy.ibd'",
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY) TABLESPACE roomy",
+        ],
+    );
+    let usable = TestHost::new()
+        .backup(server.address(), json!({"accounts": false}))
+        .unwrap();
+    let notice = usable
+        .notices
+        .iter()
+        .find(|notice| notice.code == "tablespaces-left-out");
+    assert!(notice.unwrap().text.ends_with(": roomy"), "{notice:?}");
+}

@@ -30,6 +30,10 @@ fn source(flavour: Flavour) -> TestServer {
             "INSERT INTO nokey SELECT 'the same', X'000A095C' FROM a",
             "INSERT INTO myisam SELECT 'the same', 7 FROM a",
             "INSERT INTO child SELECT id, id FROM a",
+            // What comes next is not what the rows say, nor when a table of MyISAM is loaded again.
+            "ALTER TABLE a AUTO_INCREMENT = 5000",
+            "CREATE TABLE counted (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(200)) ENGINE=MyISAM AUTO_INCREMENT = 7000",
+            "INSERT INTO counted SELECT id, 'the same' FROM a",
         ],
     );
     source

@@ -8,6 +8,7 @@ mod load_fixtures;
 mod load_refusals;
 mod load_resume;
 mod load_selection;
+mod load_text;
 mod load_values;
 
 use std::collections::BTreeMap;

@@ -60,6 +60,7 @@ fn nasty_names_and_comments() {
     let end = "  PRIMARY KEY (`id`),\n  CONSTRAINT `c` CHECK ((`s` > 0)) /*!80016 NOT ENFORCED */\n) ENGINE=InnoDB AUTO_INCREMENT=5";
     assert!(ddl.create.contains(end), "{}", ddl.create);
     assert!(ddl.create.ends_with("ENGINE = InnoDB) */"), "{}", ddl.create);
+    assert_eq!(ddl.auto_increment, Some(5));
 
     let fulltext = TableDdl::parse(NASTY, DeferIndexes::Fulltext).unwrap();
     assert_eq!((fulltext.indexes.len(), fulltext.fulltext.len()), (0, 2));

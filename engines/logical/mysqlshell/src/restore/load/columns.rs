@@ -118,6 +118,10 @@ impl Layout {
             .iter()
             .map(|name| {
                 let converted = match known.get(name) {
+                    Some((_, charset)) if options.decode_columns.get(name).is_some() => {
+                        check_charset(table, name, charset.as_deref())?;
+                        false
+                    }
                     Some((data_type, charset)) => !reads_bytes(data_type, charset.as_deref()),
                     None if table.file.history => false,
                     None => return Err(missing(name)),
@@ -134,10 +138,12 @@ impl Layout {
             Some(_) => Decoding::Base64,
         };
         let decodings: Vec<Decoding> = options.columns.iter().map(decoding).collect();
+        let has_ascii = known.values().any(|(_, charset)| charset.as_deref() == Some("ascii"));
         let decodes = decodings.iter().any(|decoding| *decoding != Decoding::None);
         Ok(Self {
-            // Text of other character sets is turned into them by the server as it reads, if it reads text.
-            as_bytes: decodes || !columns.iter().any(|column| column.converted),
+            // Text of other character sets is turned into them by the server as it reads, if it reads text. A column of ASCII can have
+            // bytes that are no text.
+            as_bytes: decodes || has_ascii || !columns.iter().any(|column| column.converted),
             large: known.values().any(|(data_type, _)| is_large(data_type)),
             enums: columns
                 .iter()
@@ -208,6 +214,24 @@ impl Layout {
             quote_text(file)
         )
     }
+}
+
+/// Bytes of text mean what they mean in their own character set only.
+fn check_charset(table: &Table, column: &str, target: Option<&str>) -> Result<(), EngineError> {
+    let Some(source) = table.file.character_sets.get(column) else {
+        return Ok(());
+    };
+    if target == Some(source.as_str()) {
+        return Ok(());
+    }
+    let message = format!(
+        "column {column} of {} has the character set {} on the target, and the dump has text of {source} that has no exact form in Unicode",
+        table.shown(),
+        target.unwrap_or("binary")
+    );
+    Err(EngineError::refused(message).advise(format!(
+        "restore definitions and rows together, or make the column's character set {source}"
+    )))
 }
 
 /// Whether values of a type may be larger than a page many times over.

@@ -28,6 +28,7 @@ fn column(encoding: Encoding) -> Column {
         name: "c".into(),
         data_type: "t".into(),
         encoding,
+        inexact: None,
         empty_member: false,
     }
 }
