@@ -84,8 +84,7 @@ mod tests {
                 let guarded = Guarded::open(job, Session::connect(&address).unwrap()).unwrap();
                 let kept = Kept::pinged(guarded, ping, 2).unwrap();
                 thread::sleep(Duration::from_secs(5));
-                let alive = kept.lock().session.run("DO 0").is_ok();
-                alive
+                kept.lock().session.run("DO 0").is_ok()
             });
             assert_eq!(alive, stays, "{ping:?}");
         }
