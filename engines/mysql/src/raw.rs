@@ -10,10 +10,13 @@ mod failure;
 mod large;
 mod load;
 mod login;
+mod prepared;
+mod print;
 mod rows;
 mod stream;
 mod texts;
 mod tls;
+mod values;
 mod wire;
 
 #[cfg(test)]
@@ -30,6 +33,7 @@ use answer::Answer;
 pub(crate) use dump::{Dump, Packet};
 use failure::Failure;
 use login::LoggedIn;
+pub use prepared::Prepared;
 use stream::Stream;
 use texts::Texts;
 use wire::Wire;
@@ -48,6 +52,10 @@ pub struct RawColumn {
     pub column_type: u8,
     /// The id of its collation; 63 for bytes and numbers.
     pub collation: u16,
+    /// `UNSIGNED_FLAG` (32), `ZEROFILL_FLAG` (64) and others of the protocol.
+    pub flags: u16,
+    /// Digits after the point, of a second too; 31 where a number has all of its own.
+    pub decimals: u8,
 }
 
 /// Which part of a value that is too large to be handed over whole.
@@ -157,7 +165,7 @@ impl RawSession {
         let sql = sql.as_ref();
         self.exchange(sql, |wire| match ask(wire, sql)? {
             Answer::Done(done) => Ok(done.rows),
-            Answer::Columns(columns) => rows::rows(wire, columns.len(), &mut Nowhere).map(|_| 0),
+            Answer::Columns(columns) => rows::rows(wire, &rows::Texts(columns.len()), &mut Nowhere).map(|_| 0),
             Answer::WantsFile => Err(unasked()),
         })
     }
@@ -181,11 +189,30 @@ impl RawSession {
         self.exchange(sql, |wire| match ask(wire, sql)? {
             Answer::Columns(columns) => {
                 sink.columns(&columns);
-                rows::rows(wire, columns.len(), sink)
+                rows::rows(wire, &rows::Texts(columns.len()), sink)
             }
             Answer::Done(_) => Ok(0),
             Answer::WantsFile => Err(unasked()),
         })
+    }
+
+    /// Prepares a query for [`rows_of`](Self::rows_of); `None` if its rows can be had as text only: the server takes no more prepared
+    /// statements, or a column's text says more than its value (`ZEROFILL`, `DOUBLE(7,2)`).
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn prepare(&mut self, sql: &str) -> Result<Option<Prepared>, EngineError> {
+        self.exchange(sql, |wire| prepared::prepare(wire, sql))
+    }
+
+    /// Streams the rows of a prepared query into `sink`, as [`rows`](Self::rows) does: the same bytes, but that a FLOAT has the digits of
+    /// the DOUBLE that it is, and so all of its bits. Numbers and times come over the wire as they are and are printed here: a server takes as
+    /// long for the text of a DOUBLE as for all the rest of its row.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn rows_of(&mut self, prepared: &Prepared, sink: &mut impl RowSink) -> Result<u64, EngineError> {
+        self.exchange(&prepared.sql, |wire| prepared::read(wire, prepared, sink))
     }
 
     /// Runs `LOAD DATA LOCAL INFILE …` with `source` as the file, whatever its name is in the statement.

@@ -17,7 +17,7 @@ pub(crate) use filter::Filter;
 pub(crate) enum Encoding {
     /// Numbers and times: nothing in them needs an escape.
     Plain,
-    /// FLOAT, read as `column - 0e0` so that each bit comes back.
+    /// FLOAT, read as a value, or as `column - 0e0`, so that each bit comes back.
     Float,
     /// Text with escapes.
     Text,

@@ -30,15 +30,20 @@ impl Answer {
                 take_number(&mut &*packet).ok_or_else(|| Failure::protocol("the number of columns can not be read"))?
             }
         };
-        let mut columns = Vec::new();
-        for _ in 0..count {
-            let packet = wire.packet()?;
-            let column = column(packet).ok_or_else(|| Failure::protocol("a column's description can not be read"))?;
-            columns.push(column);
-        }
-        end(wire.packet()?)?;
-        Ok(Self::Columns(columns))
+        columns(wire, count).map(Self::Columns)
     }
+}
+
+/// Descriptions of so many columns, and their end.
+pub(super) fn columns<S: Read>(wire: &mut Wire<S>, count: u64) -> Result<Vec<RawColumn>, Failure> {
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        let packet = wire.packet()?;
+        let column = column(packet).ok_or_else(|| Failure::protocol("a column's description can not be read"))?;
+        columns.push(column);
+    }
+    end(wire.packet()?)?;
+    Ok(columns)
 }
 
 fn done(packet: &[u8]) -> Result<Loaded, Failure> {
@@ -101,12 +106,14 @@ fn column(mut packet: &[u8]) -> Option<RawColumn> {
     take_text(&mut packet)?;
     // The length of what follows: collation, longest value, type, flags, decimals.
     take_number(&mut packet)?;
-    let [low, high, _, _, _, _, column_type, ..] = *packet else {
+    let [low, high, _, _, _, _, column_type, flag, more_flags, decimals, ..] = *packet else {
         return None;
     };
     Some(RawColumn {
         name,
         column_type,
         collation: u16::from_le_bytes([low, high]),
+        flags: u16::from_le_bytes([flag, more_flags]),
+        decimals,
     })
 }

@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use super::failure::Failure;
-use super::rows::malformed;
+use super::rows::{Form, malformed};
 use super::wire::Wire;
 use super::{Part, RowSink};
 
 /// A row, however many packets it is spread over.
-struct Body<'a, S> {
+pub(super) struct Body<'a, S> {
     wire: &'a mut Wire<S>,
     /// Bytes of the current packet that were not taken yet.
     left: usize,
@@ -20,33 +20,15 @@ struct Body<'a, S> {
 
 /// Passes on the row that [`Wire::look`] found to be large.
 #[cold]
-pub(super) fn row<S: Read, K: RowSink>(wire: &mut Wire<S>, columns: usize, sink: &mut K) -> Result<(), Failure> {
+pub(super) fn row<S: Read, F: Form, K: RowSink>(wire: &mut Wire<S>, form: &F, sink: &mut K) -> Result<(), Failure> {
     let (left, more) = wire.take_head()?;
-    let whole = wire.whole();
     let mut body = Body {
         wire,
         left,
         more,
         joined: Vec::new(),
     };
-    for column in 0..columns {
-        let length = match body.byte()? {
-            length @ 0..=0xfa => usize::from(length),
-            0xfb => {
-                sink.null(column);
-                continue;
-            }
-            0xfc => body.number(2)?,
-            0xfd => body.number(3)?,
-            0xfe => body.number(8)?,
-            0xff => return Err(malformed()),
-        };
-        if length <= whole {
-            sink.value(column, body.whole(length)?);
-        } else {
-            body.parts(column, length, sink)?;
-        }
-    }
+    form.large(&mut body, sink)?;
     body.finish()
 }
 
@@ -71,7 +53,7 @@ impl<S: Read> Body<'_, S> {
         Ok(self.wire.take(count))
     }
 
-    fn byte(&mut self) -> Result<u8, Failure> {
+    pub(super) fn byte(&mut self) -> Result<u8, Failure> {
         Ok(self.some(1)?[0])
     }
 
@@ -83,8 +65,30 @@ impl<S: Read> Body<'_, S> {
         usize::try_from(u64::from_le_bytes(number)).map_err(|_| malformed())
     }
 
+    /// The length of a value that lies before it; `None` for NULL.
+    pub(super) fn length(&mut self) -> Result<Option<usize>, Failure> {
+        let width = match self.byte()? {
+            length @ 0..=0xfa => return Ok(Some(length.into())),
+            0xfb => return Ok(None),
+            0xfc => 2,
+            0xfd => 3,
+            0xfe => 8,
+            0xff => return Err(malformed()),
+        };
+        self.number(width).map(Some)
+    }
+
+    /// Passes a value on: whole if it is short.
+    pub(super) fn value<K: RowSink>(&mut self, column: usize, length: usize, sink: &mut K) -> Result<(), Failure> {
+        if length <= self.wire.whole() {
+            sink.value(column, self.whole(length)?);
+            return Ok(());
+        }
+        self.parts(column, length, sink)
+    }
+
     /// A value that is shorter than the buffer.
-    fn whole(&mut self, length: usize) -> Result<&[u8], Failure> {
+    pub(super) fn whole(&mut self, length: usize) -> Result<&[u8], Failure> {
         if length <= self.left {
             self.wire.fill(length)?;
             self.left -= length;

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::answer::Answer;
 use super::failure::Failure;
-use super::rows::rows;
+use super::rows::{Texts, rows};
+use super::values::{Kind, Values};
 use super::wire::Wire;
 use super::{Part, RawColumn, RowSink};
 
@@ -187,6 +188,69 @@ fn tables() -> impl Strategy<Value = Vec<Row>> {
     (1..6_usize).prop_flat_map(|columns| proptest::collection::vec(proptest::collection::vec(values(), columns), 0..12))
 }
 
+const KINDS: [Kind; 9] = [
+    Kind::Bytes,
+    Kind::Signed(4),
+    Kind::Unsigned(8),
+    Kind::Double,
+    Kind::Year,
+    Kind::Date,
+    Kind::DateTime(6),
+    Kind::Time(3),
+    Kind::Bytes,
+];
+
+/// A row of the binary protocol, and what it means.
+#[derive(Debug, Clone)]
+struct ValueRow {
+    wire: Vec<u8>,
+    texts: Row,
+}
+
+fn value_rows() -> impl Strategy<Value = Vec<ValueRow>> {
+    let row = (values(), any::<(i32, u64)>(), 0..60_u8, any::<[bool; 9]>(), values());
+    let row = row.prop_map(|(first, (signed, unsigned), small, null, last)| {
+        let date = [0xea, 7, 11, 1 + small % 28];
+        let time = [small % 24, small, 59, 0x40, 0xe2, 1, 0];
+        let days = [1, 2, 0, 0, 0, small % 24, small, 1];
+        let cells = [
+            first,
+            Some(signed.to_string().into_bytes()),
+            Some(unsigned.to_string().into_bytes()),
+            Some(format!("{}.5", small).into_bytes()),
+            Some(b"2026".to_vec()),
+            Some(format!("2026-11-{:02}", 1 + small % 28).into_bytes()),
+            Some(format!("2026-11-{:02} {:02}:{small:02}:59.123456", 1 + small % 28, small % 24).into_bytes()),
+            Some(format!("-{}:{small:02}:01.000", 48 + small % 24).into_bytes()),
+            last,
+        ];
+        let texts: Row = cells
+            .into_iter()
+            .zip(null)
+            .map(|(cell, null)| cell.filter(|_| !null))
+            .collect();
+        let mut wire = vec![0, 0, 0];
+        for (column, text) in texts.iter().enumerate() {
+            let Some(text) = text else {
+                wire[1 + (column + 2) / 8] |= 1 << ((column + 2) % 8);
+                continue;
+            };
+            match column {
+                1 => wire.extend(signed.to_le_bytes()),
+                2 => wire.extend(unsigned.to_le_bytes()),
+                3 => wire.extend((f64::from(small) + 0.5).to_le_bytes()),
+                4 => wire.extend(2026_u16.to_le_bytes()),
+                5 => wire.extend([&[4][..], &date].concat()),
+                6 => wire.extend([&[11][..], &date, &time].concat()),
+                7 => wire.extend([&[8][..], &days].concat()),
+                _ => wire.extend(encoded(&vec![Some(text.clone())], false)),
+            }
+        }
+        ValueRow { wire, texts }
+    });
+    proptest::collection::vec(row, 0..12)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -203,7 +267,7 @@ proptest! {
         let bytes = Packets::new(full).rows(&table, wide).end().bytes;
         let mut wire = Wire::sized(Pieces::new(bytes, &sizes), buffer, full);
         let mut kept = Kept::default();
-        prop_assert_eq!(rows(&mut wire, columns, &mut kept).unwrap(), table.len() as u64);
+        prop_assert_eq!(rows(&mut wire, &Texts(columns), &mut kept).unwrap(), table.len() as u64);
         prop_assert_eq!(kept.rows, table);
         prop_assert_eq!(wire.buffered(), 0);
         // Nothing is lent that is larger than the buffer, and short values come whole.
@@ -230,8 +294,31 @@ proptest! {
         }
         let mut wire = Wire::sized(Pieces::new(bytes, &[100]), 256, full);
         let mut kept = Kept::default();
-        let read = rows(&mut wire, columns, &mut SomeOrder(&mut kept));
+        let read = rows(&mut wire, &Texts(columns), &mut SomeOrder(&mut kept));
         prop_assert!(!cut || matches!(read, Err(Failure::Io(_))), "{:?}", read);
+    }
+
+    /// Rows of values arrive however they are cut; with a byte wrong they are an error or other rows, and no panic.
+    #[test]
+    fn values_arrive_however_they_are_cut(
+        table in value_rows(),
+        sizes in proptest::collection::vec(1..400_usize, 1..6),
+        buffer in 64..700_usize,
+        full in prop_oneof![Just(REAL_FULL), 16..200_usize],
+        damage in any::<(prop::sample::Index, u8)>(),
+    ) {
+        let packets = table.iter().fold(Packets::new(full), |packets, row| packets.packet(&row.wire));
+        let mut bytes = packets.end().bytes;
+        let mut wire = Wire::sized(Pieces::new(bytes.clone(), &sizes), buffer, full);
+        let mut kept = Kept::default();
+        prop_assert_eq!(rows(&mut wire, &Values(&KINDS), &mut kept).unwrap(), table.len() as u64);
+        let texts: Vec<Row> = table.into_iter().map(|row| row.texts).collect();
+        prop_assert_eq!(kept.rows, texts);
+        let at = damage.0.index(bytes.len());
+        bytes[at] ^= damage.1;
+        let mut wire = Wire::sized(Pieces::new(bytes, &sizes), buffer, full);
+        let mut kept = Kept::default();
+        let _ = rows(&mut wire, &Values(&KINDS), &mut SomeOrder(&mut kept));
     }
 
     /// A hostile server's answer.
@@ -265,7 +352,7 @@ impl RowSink for SomeOrder<'_> {
 fn read(packets: Packets, columns: usize) -> (Result<u64, Failure>, Kept) {
     let mut wire = Wire::sized(Pieces::new(packets.bytes, &[1000]), 4096, REAL_FULL);
     let mut kept = Kept::default();
-    (rows(&mut wire, columns, &mut kept), kept)
+    (rows(&mut wire, &Texts(columns), &mut kept), kept)
 }
 
 fn one(text: &str) -> Row {
@@ -290,7 +377,7 @@ fn values_of_several_full_packets() {
             .bytes;
         let mut wire = Wire::new(Pieces::new(bytes, &[200_000, 7, 65_536]));
         let mut kept = Kept::default();
-        assert_eq!(rows(&mut wire, 4, &mut kept).unwrap(), 2);
+        assert_eq!(rows(&mut wire, &Texts(4), &mut kept).unwrap(), 2);
         assert!(kept.rows == [row.clone(), row], "a value of {length} bytes");
         assert!(kept.longest <= 256 * 1024);
     }
@@ -343,7 +430,7 @@ fn a_sink_that_gives_up_ends_the_walk() {
         give_up_after: Some(2),
         ..Kept::default()
     };
-    let result = rows(&mut Wire::new(Pieces::new(bytes, &[1000])), 1, &mut kept);
+    let result = rows(&mut Wire::new(Pieces::new(bytes, &[1000])), &Texts(1), &mut kept);
     assert!(
         matches!(&result, Err(Failure::Ours(error)) if *error == EngineError::cancelled()),
         "{result:?}"
@@ -391,7 +478,9 @@ fn columns_are_described() {
         [RawColumn {
             name: "ünique".to_owned(),
             column_type: 242,
-            collation: 63
+            collation: 63,
+            flags: 0,
+            decimals: 0,
         }]
     );
 }

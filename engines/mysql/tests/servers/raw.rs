@@ -3,6 +3,7 @@
 mod load;
 mod login;
 mod rows;
+mod values;
 
 use backstay_engine_api::EngineError;
 use backstay_mysql::raw::{Part, RawColumn, RowSink};

@@ -18,7 +18,7 @@ const THREADS: [usize; 2] = [2, 4];
 /// At so many threads the worker's memory is looked at.
 const MEMORY_THREADS: usize = 4;
 
-// Of the engine's issue, each a ratio of medians; memory in MiB.
+// The bars, each a ratio of medians; memory in MiB.
 const PLAIN_TO_MYSQLDUMP: f64 = 0.35;
 const PLAIN_TO_MYDUMPER: f64 = 0.65;
 const PLAIN_TO_FLOOR: f64 = 1.15;

@@ -11,6 +11,15 @@ pub(crate) struct Source<'a> {
     pub(crate) partition: Option<&'a Partition>,
 }
 
+/// How the server sends FLOAT values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// As they are.
+    Values,
+    /// As text, which has six digits.
+    Text,
+}
+
 impl<'a> Source<'a> {
     /// Of a table: itself, or its partitions.
     pub(crate) fn all(table: &'a Table) -> Vec<Self> {
@@ -74,12 +83,12 @@ impl<'a> Source<'a> {
     }
 
     /// The columns as SELECT takes them, each so that its text is exact.
-    pub(crate) fn columns(&self) -> String {
+    pub(crate) fn columns(&self, floats: Floats) -> String {
         let exact = |column: &crate::catalogue::Column| {
             let name = quote_identifier(&column.name);
             let value = match column.encoding {
                 // As a DOUBLE, which is printed with as many digits as it takes; a FLOAT has six. Less 0, and not more: -0 + 0 is 0.
-                Encoding::Float => format!("{name} - 0e0"),
+                Encoding::Float if floats == Floats::Text => format!("{name} - 0e0"),
                 // LOAD DATA takes a number that is no member for the member of that number.
                 _ if column.empty_member => format!("IF({name} + 0 = 0, '0', {name})"),
                 _ => name,

@@ -11,7 +11,7 @@ use super::encode::{Encoder, Totals};
 use super::files::DataFiles;
 use super::plan::{self, Chunk};
 use super::queue::Task;
-use super::source::Source;
+use super::source::{Floats, Source};
 
 /// In pieces of what size the server sends rows, in bytes: what a socket holds, and the processor's cache too.
 const PIECE: usize = 64 << 10;
@@ -203,9 +203,9 @@ impl Worker {
             .into_iter()
             .chain(condition.map(str::to_owned))
             .collect();
-        let mut sql = format!("SELECT {} FROM {}{hint}", source.columns(), source.from());
+        let mut rest = format!(" FROM {}{hint}", source.from());
         if !both.is_empty() {
-            sql += &format!(" WHERE {}", both.join(" AND "));
+            rest += &format!(" WHERE {}", both.join(" AND "));
         }
         let of_table = |error: EngineError| {
             if error.kind == ErrorKind::Cancelled {
@@ -216,7 +216,13 @@ impl Worker {
                 ..error
             }
         };
-        self.session.rows(&sql, &mut encoder).map_err(of_table)?;
+        let query = |columns: String| format!("SELECT {columns}{rest}");
+        let values = query(source.columns(Floats::Values));
+        match self.session.prepare(&values).map_err(of_table)? {
+            Some(prepared) => self.session.rows_of(&prepared, &mut encoder),
+            None => self.session.rows(&query(source.columns(Floats::Text)), &mut encoder),
+        }
+        .map_err(of_table)?;
         encoder.finish()
     }
 }
