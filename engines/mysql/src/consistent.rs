@@ -44,11 +44,9 @@ use wait::{ATTEMPT_SECONDS, Watch};
 /// How many tables a notice names.
 const NAMED_TABLES: usize = 10;
 
-/// How long a session may be idle while it keeps everybody from writing, in seconds: so long the server waits for us where our machine is
-/// lost without a last packet. Whatever is done under the lock takes less.
-const LOCKED_IDLE: u32 = 120;
-/// How long it may be while it holds nothing: what is in the way is waited for.
-const UNLOCKED_IDLE: u32 = 31_536_000;
+/// How long a session that locks may be idle, in seconds, beyond what is waited for: so long the server keeps its lock where our machine is
+/// lost without a last packet. Whatever is done under the lock, by other sessions, has to take less.
+const LOCKED_IDLE: u64 = 600;
 
 /// The tables that a caller will read.
 pub type TableList<'a> = &'a dyn Fn(&mut Session) -> Result<Vec<TableName>, EngineError>;
@@ -100,16 +98,16 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn open(job: &JobContext, mut session: Session) -> Result<Self, EngineError> {
-        session.run(format!("SET SESSION lock_wait_timeout = {ATTEMPT_SECONDS}"))?;
+    /// `lock_wait` is how long it may wait between two attempts at a lock, idle.
+    fn open(job: &JobContext, mut session: Session, lock_wait: Duration) -> Result<Self, EngineError> {
+        // The most that servers take is a year.
+        let idle = lock_wait.as_secs().saturating_add(LOCKED_IDLE).min(31_536_000);
+        session.run(format!(
+            "SET SESSION lock_wait_timeout = {ATTEMPT_SECONDS}, wait_timeout = {idle}"
+        ))?;
         let guard = job.guard(session.guard_name(session.connection_id()))?;
         Ok(Self { session, _guard: guard })
     }
-}
-
-/// Says how long a session may be idle.
-fn may_be_idle(session: &mut Session, seconds: u32) -> Result<(), EngineError> {
-    session.run(format!("SET SESSION wait_timeout = {seconds}"))
 }
 
 impl ConsistentPoint {
@@ -135,7 +133,7 @@ impl ConsistentPoint {
             None => preflight::check(&mut watcher)?,
         };
         let mut notices = notices(&mut watcher, allowed)?;
-        let mut global = Guarded::open(job, watcher.another()?)?;
+        let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
         let mut watch = Watch {
             job,
             watcher: &mut watcher,
@@ -157,7 +155,6 @@ impl ConsistentPoint {
                 break;
             }
             global.session.run("UNLOCK TABLES")?;
-            may_be_idle(&mut global.session, UNLOCKED_IDLE)?;
             if !watch.pause()? {
                 return Err(prepared::in_the_way(&prepared, options.lock_wait));
             }
@@ -227,13 +224,11 @@ fn lock(
     match options.tables {
         Some(list) if !allowed.global_lock => {
             let (locked_at, tables) = tables::lock(watch, session, list)?;
-            may_be_idle(session, LOCKED_IDLE)?;
             Ok((locked_at, Some(tables)))
         }
         list => {
             watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
             let locked_at = Instant::now();
-            may_be_idle(session, LOCKED_IDLE)?;
             let list = list.filter(|_| !allowed.ddl_lock);
             Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?))
         }

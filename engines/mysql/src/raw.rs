@@ -52,6 +52,8 @@ pub struct RawColumn {
     pub column_type: u8,
     /// The id of its collation; 63 for bytes and numbers.
     pub collation: u16,
+    /// The longest text of a value, in bytes.
+    pub length: u32,
     /// `UNSIGNED_FLAG` (32), `ZEROFILL_FLAG` (64) and others of the protocol.
     pub flags: u16,
     /// Digits after the point, of a second too; 31 where a number has all of its own.
@@ -197,7 +199,7 @@ impl RawSession {
     }
 
     /// Prepares a query for [`rows_of`](Self::rows_of); `None` if its rows can be had as text only: the server takes no more prepared
-    /// statements, or a column's text says more than its value (`ZEROFILL`, `DOUBLE(7,2)`).
+    /// statements, a column's text says more than its value (`ZEROFILL`, `DOUBLE(7,2)`), or there are parameters.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -207,12 +209,12 @@ impl RawSession {
 
     /// Streams the rows of a prepared query into `sink`, as [`rows`](Self::rows) does: the same bytes, but that a FLOAT has the digits of
     /// the DOUBLE that it is, and so all of its bits. Numbers and times come over the wire as they are and are printed here: a server takes as
-    /// long for the text of a DOUBLE as for all the rest of its row.
+    /// long for the text of a DOUBLE as for all the rest of its row. `None` if the server could not: then the query is to be asked for as text.
     ///
     /// # Errors
     /// As [`rows`](Self::rows).
-    pub fn rows_of(&mut self, prepared: &Prepared, sink: &mut impl RowSink) -> Result<u64, EngineError> {
-        self.exchange(&prepared.sql, |wire| prepared::read(wire, prepared, sink))
+    pub fn rows_of(&mut self, prepared: Prepared, sink: &mut impl RowSink) -> Result<Option<u64>, EngineError> {
+        self.exchange(&prepared.sql, |wire| prepared::read(wire, &prepared, sink))
     }
 
     /// Runs `LOAD DATA LOCAL INFILE …` with `source` as the file, whatever its name is in the statement.

@@ -10,7 +10,9 @@ mod rows;
 
 use backstay_engine_api::Notice;
 
+pub(crate) use columns::is_exact;
 pub(crate) use filter::Filter;
+pub(crate) use losses::named_columns;
 
 /// How a column's values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

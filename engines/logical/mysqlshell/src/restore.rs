@@ -101,7 +101,10 @@ impl Restore<'_> {
         if !self.options.beside {
             control::alone(&mut self.session)?;
         }
-        let left_off = Control::redo_log_left_off(&mut self.session)?;
+        if Control::redo_log_left_off(&mut self.session)? {
+            // Before anything can keep this restore from going on, or forget that it is off.
+            RedoLog::left_off(&self.session)?.on_again(Ok(()))?;
+        }
         let overwrite = self.job.overwrite();
         let found = if overwrite || self.options.beside {
             None
@@ -126,14 +129,12 @@ impl Restore<'_> {
                 }
             }
         };
-        let disable = self.options.disable_redo_log;
-        if disable || left_off {
-            control.note_redo_log_off(&mut self.session)?;
-        }
-        let redo_log = match (disable, left_off) {
-            (true, _) => Some(RedoLog::disable(&self.session)?),
-            (false, true) => Some(RedoLog::left_off(&self.session)?),
-            (false, false) => None,
+        let redo_log = match self.options.disable_redo_log {
+            true => {
+                control.note_redo_log_off(&mut self.session)?;
+                Some(RedoLog::disable(&self.session)?)
+            }
+            false => None,
         };
         let restored = phases::run(&mut self, &control);
         let mut notices = match redo_log {
@@ -229,7 +230,7 @@ impl Restore<'_> {
             }
             Ok(())
         } else if self.everything {
-            if overwrite && !self.of_tables() && self.dump.instance.leaves_tables_out() {
+            if overwrite && !self.of_tables() {
                 checks::would_be_lost(&mut self.session, &self.dump)?;
             }
             checks::occupied(&mut self.session, overwrite)
@@ -251,7 +252,10 @@ impl Restore<'_> {
         self.session.run("SET SESSION foreign_key_checks = 0")?;
         if self.rows_only {
             for table in self.dump.tables().filter(|table| !table.chunks.is_empty()) {
-                self.session.run(format!("TRUNCATE TABLE {}", table.quoted()))?;
+                let versioned = checks::is_versioned(&mut self.session, table)?;
+                for sql in tables::emptying(table, versioned) {
+                    self.session.run(sql)?;
+                }
             }
         } else if self.everything && !self.of_tables() {
             let schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();

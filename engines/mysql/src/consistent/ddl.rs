@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
+use super::Guarded;
 use super::kept::Kept;
 use super::tables::{TableName, hold};
 use super::unguarded::Definitions;
 use super::wait::Watch;
-use super::{Guarded, LOCKED_IDLE, may_be_idle};
 use crate::session::Session;
 
 /// The session that blocks DDL.
@@ -62,8 +62,7 @@ pub(super) fn lock(
         notices.push(Notice::new("ddl-not-blocked", text));
         None
     } else if global.session.flavour().is_mariadb() {
-        let mut second = Guarded::open(job, global.session.another()?)?;
-        may_be_idle(&mut second.session, LOCKED_IDLE)?;
+        let mut second = Guarded::open(job, global.session.another()?, watch.lock_wait)?;
         for stage in STAGES {
             watch.lock_once(&mut second.session, stage)?;
         }
@@ -95,7 +94,7 @@ pub(super) fn hold_tables(
     mut locking: Guarded,
     tables: &[TableName],
 ) -> Result<Taken, EngineError> {
-    let mut holder = Guarded::open(watch.job, locking.session.another()?)?;
+    let mut holder = Guarded::open(watch.job, locking.session.another()?, watch.lock_wait)?;
     holder.session.run("START TRANSACTION")?;
     for statement in hold(tables) {
         watch.job.check_cancelled()?;
@@ -144,26 +143,25 @@ pub(super) fn try_lock(session: &mut Session) -> Result<(), EngineError> {
 impl DdlLock {
     pub(super) fn check_alive(&mut self) -> Result<(), EngineError> {
         let Some(holder) = &self.holder else { return Ok(()) };
-        let mut holder = holder.lock();
-        let id = holder.session.connection_id();
-        holder.session.run("DO 0").map_err(|error| {
-            let message = format!("session {id}, which kept tables from being altered during the backup, was lost");
+        holder.check_alive().map_err(|error| {
+            let message = format!(
+                "session {}, which kept tables from being altered during the backup, was lost",
+                holder.connection_id()
+            );
             let mut lost = EngineError::new(ErrorKind::Connection, message);
             lost.causes = error.causes;
             lost.advise("take the backup again; look into the server's error log for why the session ended")
         })?;
         match &self.unguarded {
             // In a session of its own: MySQL shows the holder what was there when its transaction began.
-            Some(before) => before.compare(&Definitions::read(&mut holder.session.another()?)?),
+            Some(before) => before.compare(&Definitions::read(&mut holder.another()?)?),
             None => Ok(()),
         }
     }
 
     pub(super) fn release(mut self) -> Result<(), EngineError> {
         self.check_alive()?;
-        self.holder
-            .take()
-            .map_or(Ok(()), |holder| holder.lock().session.run(self.unlock))
+        self.holder.take().map_or(Ok(()), |holder| holder.run(self.unlock))
     }
 }
 
@@ -171,7 +169,7 @@ impl Drop for DdlLock {
     fn drop(&mut self) {
         if let Some(holder) = self.holder.take() {
             // The server lets go of it anyway as soon as it sees the connection closed.
-            let _ = holder.lock().session.run(self.unlock);
+            let _ = holder.run(self.unlock);
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use backstay_engine_api::EngineError;
 
-use super::{Guarded, may_be_idle};
+use super::Guarded;
+use crate::session::Session;
 
 /// How often the server is told that we are still there.
 const PING: Duration = Duration::from_secs(60);
@@ -18,9 +19,25 @@ const IDLE: u32 = 600;
 /// A session that a thread of its own keeps from being idle. The thread ends before the session does.
 #[derive(Debug)]
 pub(super) struct Kept {
-    session: Arc<Mutex<Guarded>>,
+    held: Arc<Mutex<Held>>,
     stop: Option<Sender<()>>,
     pinging: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    guarded: Guarded,
+    /// What the server said when it was noticed that the session is gone.
+    lost: Option<EngineError>,
+}
+
+impl Held {
+    fn ping(&mut self) -> Result<(), EngineError> {
+        if self.lost.is_none() {
+            self.lost = self.guarded.session.run("DO 0").err();
+        }
+        self.lost.clone().map_or(Ok(()), Err)
+    }
 }
 
 impl Kept {
@@ -31,30 +48,52 @@ impl Kept {
     }
 
     fn pinged(mut guarded: Guarded, ping: Duration, idle: u32) -> Result<Self, EngineError> {
-        may_be_idle(&mut guarded.session, idle)?;
-        let session = Arc::new(Mutex::new(guarded));
+        guarded.session.run(format!("SET SESSION wait_timeout = {idle}"))?;
+        let held = Arc::new(Mutex::new(Held { guarded, lost: None }));
         let (stop, stopped) = mpsc::channel();
-        let pinged = Arc::clone(&session);
+        let pinged = Arc::clone(&held);
         let pinging = thread::spawn(move || {
             while stopped.recv_timeout(ping) == Err(RecvTimeoutError::Timeout) {
-                // A session that was lost is noticed where it is asked for.
-                let _ = lock(&pinged).session.run("DO 0");
+                // What it says is asked for at the end.
+                let _ = lock(&pinged).ping();
             }
         });
         Ok(Self {
-            session,
+            held,
             stop: Some(stop),
             pinging: Some(pinging),
         })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Guarded> {
-        lock(&self.session)
+    /// Whether the session, and what it holds, is still there.
+    ///
+    /// # Errors
+    /// What was said when it was lost.
+    pub(super) fn check_alive(&self) -> Result<(), EngineError> {
+        lock(&self.held).ping()
+    }
+
+    /// Another session like it.
+    ///
+    /// # Errors
+    /// As [`Session::connect`].
+    pub(super) fn another(&self) -> Result<Session, EngineError> {
+        lock(&self.held).guarded.session.another()
+    }
+
+    pub(super) fn connection_id(&self) -> u64 {
+        lock(&self.held).guarded.session.connection_id()
+    }
+
+    /// # Errors
+    /// As [`Session::run`].
+    pub(super) fn run(&self, sql: &str) -> Result<(), EngineError> {
+        lock(&self.held).guarded.session.run(sql)
     }
 }
 
-fn lock(session: &Mutex<Guarded>) -> MutexGuard<'_, Guarded> {
-    session.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Kept {
@@ -69,7 +108,6 @@ impl Drop for Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Session;
     use backstay_bed::{Flavour, TestServer, on_both};
     use backstay_engine_api::testing::MemoryHost;
 
@@ -81,10 +119,10 @@ mod tests {
         let host = MemoryHost::<()>::new();
         for (ping, stays) in [(Duration::from_millis(300), true), (Duration::from_secs(3600), false)] {
             let alive = host.job(|job| {
-                let guarded = Guarded::open(job, Session::connect(&address).unwrap()).unwrap();
+                let guarded = Guarded::open(job, Session::connect(&address).unwrap(), Duration::ZERO).unwrap();
                 let kept = Kept::pinged(guarded, ping, 2).unwrap();
                 thread::sleep(Duration::from_secs(5));
-                kept.lock().session.run("DO 0").is_ok()
+                kept.check_alive().is_ok()
             });
             assert_eq!(alive, stays, "{ping:?}");
         }

@@ -12,7 +12,7 @@ use backstay_engine_api::job::JobContext;
 use backstay_engine_api::{EngineError, ErrorKind, Position, Server};
 
 use super::wait::Watch;
-use super::{Guarded, LOCKED_IDLE, UNLOCKED_IDLE, ddl, may_be_idle, patience, position, preflight, prepared};
+use super::{Guarded, ddl, patience, position, preflight, prepared};
 use crate::session::Session;
 
 /// How often it is looked whether the redo log is written.
@@ -53,7 +53,7 @@ pub fn stand_still<T>(
     let deadline = Instant::now() + lock_wait;
     let mut watcher = Session::connect(server)?;
     preflight::still(&mut watcher)?;
-    let mut holder = Guarded::open(job, watcher.another()?)?;
+    let mut holder = Guarded::open(job, watcher.another()?, lock_wait)?;
     let session = &mut holder.session;
     let stages = session.flavour().is_mariadb() && ddl::can_block(session);
     let unlock = if stages { "BACKUP STAGE END" } else { "UNLOCK TABLES" };
@@ -72,13 +72,11 @@ pub fn stand_still<T>(
             watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
         }
         let locked_at = Instant::now();
-        may_be_idle(session, LOCKED_IDLE)?;
         let found = prepared::list(session)?;
         if found.is_empty() {
             break locked_at;
         }
         session.run(unlock)?;
-        may_be_idle(session, UNLOCKED_IDLE)?;
         if !watch.pause()? {
             return Err(prepared::in_the_way(&found, lock_wait));
         }

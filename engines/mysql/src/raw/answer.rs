@@ -106,13 +106,14 @@ fn column(mut packet: &[u8]) -> Option<RawColumn> {
     take_text(&mut packet)?;
     // The length of what follows: collation, longest value, type, flags, decimals.
     take_number(&mut packet)?;
-    let [low, high, _, _, _, _, column_type, flag, more_flags, decimals, ..] = *packet else {
+    let [low, high, a, b, c, d, column_type, flag, more_flags, decimals, ..] = *packet else {
         return None;
     };
     Some(RawColumn {
         name,
         column_type,
         collation: u16::from_le_bytes([low, high]),
+        length: u32::from_le_bytes([a, b, c, d]),
         flags: u16::from_le_bytes([flag, more_flags]),
         decimals,
     })

@@ -479,6 +479,7 @@ fn columns_are_described() {
             name: "ünique".to_owned(),
             column_type: 242,
             collation: 63,
+            length: 256,
             flags: 0,
             decimals: 0,
         }]

@@ -55,7 +55,8 @@ impl Kind {
             7 | 12 => digits.map(Self::DateTime),
             10 => Some(Self::Date),
             11 => digits.map(Self::Time),
-            13 => Some(Self::Year),
+            // MariaDB's YEAR(2) has no century.
+            13 => (column.length == 4).then_some(Self::Year),
             _ => Some(Self::Bytes),
         }
     }

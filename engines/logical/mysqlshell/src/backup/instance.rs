@@ -76,7 +76,8 @@ pub(super) fn file(
         flavour: session.flavour().as_str().to_owned(),
         lower_case_table_names,
         positions: point.positions().to_vec(),
-        tables_left_out: !(options.include_tables.is_empty() && options.exclude_tables.is_empty()),
+        include_tables: options.include_tables.clone(),
+        exclude_tables: options.exclude_tables.clone(),
     });
     Ok(file)
 }

@@ -65,7 +65,10 @@ impl ColumnRow {
             name: self.name.clone(),
             data_type: self.data_type.clone(),
             encoding: encoding(&self.data_type, self.collation.as_deref()),
-            inexact: self.collation.as_deref().and_then(inexact),
+            inexact: self
+                .collation
+                .as_deref()
+                .and_then(|collation| inexact(&self.data_type, collation)),
             // Where `'0'` is one too, no text is left for the error value.
             empty_member: self.data_type == "enum"
                 && is_member(&self.column_type, "")
@@ -85,7 +88,7 @@ fn encoding(data_type: &str, collation: Option<&str>) -> Encoding {
         Encoding::Base64
     } else if data_type == "float" {
         Encoding::Float
-    } else if collation.map(character_set) == Some("ascii") {
+    } else if collation.map(character_set) == Some("ascii") && !has_members(data_type) {
         Encoding::Ascii
     } else if PLAIN.contains(&data_type) {
         Encoding::Plain
@@ -100,10 +103,20 @@ const EXACT: [&str; 9] = [
     "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary",
 ];
 
-/// The character set of a collation, if not all of its texts come back.
-fn inexact(collation: &str) -> Option<String> {
+/// Whether all texts of a character set come back from UTF-8.
+pub(crate) fn is_exact(character_set: &str) -> bool {
+    character_set != "ascii" && EXACT.contains(&character_set)
+}
+
+/// The character set of a column, if not all of its texts come back.
+fn inexact(data_type: &str, collation: &str) -> Option<String> {
     let character_set = character_set(collation);
-    (!EXACT.contains(&character_set)).then(|| character_set.to_owned())
+    (!has_members(data_type) && !EXACT.contains(&character_set)).then(|| character_set.to_owned())
+}
+
+/// ENUM and SET: their values are those of their definition, which is in Unicode.
+fn has_members(data_type: &str) -> bool {
+    ["enum", "set"].contains(&data_type)
 }
 
 fn character_set(collation: &str) -> &str {
@@ -164,7 +177,7 @@ mod tests {
             ("timestamp", None, Encoding::Plain),
             ("varchar", Some("utf8mb4_bin"), Encoding::Text),
             ("char", Some("ascii_general_ci"), Encoding::Ascii),
-            ("enum", Some("ascii_bin"), Encoding::Ascii),
+            ("enum", Some("ascii_bin"), Encoding::Text),
             ("json", None, Encoding::Text),
             ("enum", Some("latin1_swedish_ci"), Encoding::Text),
             ("set", Some("binary"), Encoding::Base64),

@@ -29,6 +29,12 @@ impl Table {
     }
 }
 
+/// Columns for a notice.
+pub(crate) fn named_columns(names: &[&str]) -> String {
+    let more = if names.len() > NAMED_COLUMNS { " and more" } else { "" };
+    format!("{}{more}", names[..names.len().min(NAMED_COLUMNS)].join(", "))
+}
+
 /// Of a table that keeps a history which is not dumped.
 pub(super) fn without_history(table: &Table) -> Notice {
     table.notice(
@@ -62,11 +68,9 @@ pub(super) fn add(catalogue: &mut Catalogue, flavour: Flavour) {
             .map(|column| column.name.as_str())
             .collect();
         if !json.is_empty() {
-            let more = if json.len() > NAMED_COLUMNS { " and more" } else { "" };
-            let names = json[..json.len().min(NAMED_COLUMNS)].join(", ");
             let text = format!(
-                "dates, times, decimals and binary strings inside JSON documents come back as strings or numbers: \
-                 {names}{more}"
+                "dates, times, decimals and binary strings inside JSON documents come back as strings or numbers: {}",
+                named_columns(&json)
             );
             notices.push(table.notice("json-scalars", text));
         }

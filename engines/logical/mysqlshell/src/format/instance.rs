@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use backstay_engine_api::Position;
+use backstay_engine_api::{EngineError, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::catalogue::Filter;
+use crate::options::Options;
 
 /// Of the whole dump.
 ///
@@ -119,9 +122,11 @@ pub(crate) struct Backstay {
     pub(crate) lower_case_table_names: u64,
     /// The one point that the dump shows.
     pub(crate) positions: Vec<Position>,
-    /// Whether its schemas may have other tables, which were not wanted.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) tables_left_out: bool,
+    /// The workflow's patterns, if it has not all tables of its schemas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) include_tables: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) exclude_tables: Vec<String>,
 }
 
 impl InstanceFile {
@@ -140,14 +145,26 @@ impl InstanceFile {
         }
     }
 
-    /// Whether its schemas may have had other tables, which were not wanted.
-    pub(crate) fn leaves_tables_out(&self) -> bool {
-        let lists = ["includeTables", "excludeTables"].map(|name| self.options.get(name));
-        let of_a_shell = lists
-            .into_iter()
-            .flatten()
-            .any(|list| list.as_array().is_some_and(|list| !list.is_empty()));
-        of_a_shell || self.backstay.as_ref().is_some_and(|own| own.tables_left_out)
+    /// What it takes of the tables of its schemas; `None` if that is all of them.
+    ///
+    /// # Errors
+    /// A pattern is none.
+    pub(crate) fn tables(&self) -> Result<Option<Filter>, EngineError> {
+        let mut options = Options::default();
+        if let Some(own) = &self.backstay {
+            options.include_tables.clone_from(&own.include_tables);
+            options.exclude_tables.clone_from(&own.exclude_tables);
+        }
+        // A shell has lists of names, quoted or not.
+        for (name, list) in [
+            ("includeTables", &mut options.include_tables),
+            ("excludeTables", &mut options.exclude_tables),
+        ] {
+            let names = self.options.get(name).and_then(Value::as_array).into_iter().flatten();
+            list.extend(names.filter_map(Value::as_str).map(str::to_owned));
+        }
+        let all = options.include_tables.is_empty() && options.exclude_tables.is_empty();
+        (!all).then(|| Filter::of(&options)).transpose()
     }
 
     /// MySQL's executed GTIDs, wherever this dump says them; empty if there are none.

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use backstay_engine_api::{BackupRecord, EngineError, Position, PositionKind, RestoreJob};
 use backstay_mysql::{Session, content, quote_text, target};
 
-use super::control;
 use super::dump::{Dump, Table};
+use super::{control, load};
 use crate::format::instance::InstanceFile;
 
 /// The record with what only the dump knows: of a directory that Backstay did not make there is hardly one.
@@ -71,28 +71,49 @@ pub(super) fn occupied(session: &mut Session, overwrite: bool) -> Result<(), Eng
     ))
 }
 
-/// Refuses to replace schemas that have tables which the dump left out: they would be dropped, and nothing come in their place.
+/// Refuses to replace schemas that have what the dump left out on purpose: it would be dropped, and nothing come in its place.
 pub(super) fn would_be_lost(session: &mut Session, dump: &Dump) -> Result<(), EngineError> {
     let mut lost = Vec::new();
+    if let Some(wanted) = dump.instance.tables()? {
+        let folds = session.variable("lower_case_table_names")?.as_deref() != Some("0");
+        let fold = |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
+        for schema in &dump.schemas {
+            let there: Vec<String> = session.query(format!(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} ORDER BY 1",
+                quote_text(&schema.target)
+            ))?;
+            let views = schema.views.iter().map(|view| &view.name);
+            let tables = schema.tables.iter().map(|table| &table.name);
+            let dumped: HashSet<String> = tables
+                .chain(views)
+                .chain(&schema.file.sequences)
+                .map(|name| fold(name))
+                .collect();
+            let others = there
+                .iter()
+                .filter(|name| !dumped.contains(&fold(name)) && !wanted.table(&schema.name, name));
+            lost.extend(others.map(|name| format!("{}.{name}", schema.target)));
+        }
+    }
     for schema in &dump.schemas {
-        let there: Vec<String> = session.query(format!(
-            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE NOT IN ('VIEW', 'SEQUENCE') ORDER BY 1",
-            quote_text(&schema.target)
-        ))?;
-        let dumped: HashSet<&str> = schema.tables.iter().map(|table| table.name.as_str()).collect();
-        let others = there.iter().filter(|name| !dumped.contains(name.as_str()));
-        lost.extend(others.map(|name| format!("{}.{name}", schema.target)));
+        for table in &schema.tables {
+            let in_part = table.file.where_.is_some() || !schema.file.includes_data;
+            if in_part && has_rows(session, table)? {
+                lost.push(format!("rows of {}", table.shown()));
+            }
+        }
     }
     if lost.is_empty() {
         return Ok(());
     }
     let message = format!(
-        "--overwrite replaces whole schemas, the backup leaves tables out, and the target {} has some that are not in it: {}",
+        "--overwrite replaces whole schemas, and the target {} has what the backup leaves out: {}",
         session.address(),
         target::named(&lost)
     );
     Err(EngineError::refused(message).advise(
-        "drop these, or move them to another schema; or replace only what the backup has, by --tables 'schema.*'",
+        "drop it, or move it to another schema; or replace only tables and views that the backup has, by --tables 'schema.*', without routines, \
+         events and accounts",
     ))
 }
 
@@ -142,7 +163,7 @@ pub(super) fn in_the_way(session: &mut Session, job: &RestoreJob, dump: &Dump) -
     )))
 }
 
-/// For rows alone the tables must be there, be empty unless they may be emptied, and have no triggers: these would change the
+/// For rows alone the tables must be there with the columns of the rows, be empty unless they may be emptied, and have no triggers: these would change the
 /// rows.
 pub(super) fn takes_rows(session: &mut Session, table: &Table, overwrite: bool) -> Result<(), EngineError> {
     if kind_of(session, &table.target, &table.name)?.is_none() {
@@ -153,6 +174,11 @@ pub(super) fn takes_rows(session: &mut Session, table: &Table, overwrite: bool) 
         ))
         .advise("make the table first, or restore a dump with definitions and content = \"all\""));
     }
+    let rows: Vec<(String, String, Option<String>)> = session.query(load::columns_of(table))?;
+    let columns = rows
+        .into_iter()
+        .map(|(name, data_type, charset)| (name, (data_type, charset)));
+    load::check(table, &columns.collect())?;
     let trigger: Option<String> = session.query_first(format!(
         "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {} LIMIT 1",
         quote_text(&table.target),
@@ -181,6 +207,11 @@ pub(super) fn has_rows(session: &mut Session, table: &Table) -> Result<bool, Eng
     let history = if table.file.history { " FOR SYSTEM_TIME ALL" } else { "" };
     let found: Option<u8> = session.query_first(format!("SELECT 1 FROM {}{history} LIMIT 1", table.quoted()))?;
     Ok(found.is_some())
+}
+
+/// Whether a table of the target keeps its history (MariaDB).
+pub(super) fn is_versioned(session: &mut Session, table: &Table) -> Result<bool, EngineError> {
+    Ok(kind_of(session, &table.target, &table.name)?.as_deref() == Some("SYSTEM VERSIONED"))
 }
 
 fn kind_of(session: &mut Session, schema: &str, name: &str) -> Result<Option<String>, EngineError> {

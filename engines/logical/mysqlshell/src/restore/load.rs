@@ -16,7 +16,7 @@ use flate2::read::MultiGzDecoder;
 use super::control::Control;
 use super::dump::{Chunk, Table};
 use super::pool::Worker;
-pub(super) use columns::Layout;
+pub(super) use columns::{Layout, check, columns_of};
 pub(super) use source::Stop;
 use source::{Rows, Source};
 

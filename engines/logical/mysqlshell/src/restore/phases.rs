@@ -259,7 +259,9 @@ impl Phases<'_, '_> {
             if !table.chunks.iter().any(|chunk| open(&chunk)) || Layout::of(worker, table)?.transactional() {
                 return Ok(());
             }
-            worker.session.run(format!("TRUNCATE TABLE {}", table.quoted()))?;
+            for sql in tables::emptying(table, table.file.history) {
+                worker.session.run(sql)?;
+            }
             for chunk in &table.chunks {
                 control.note(&mut worker.session, &load::item(&chunk.file), Progress::default())?;
             }

@@ -79,7 +79,7 @@ impl RedoLog {
 
 impl Drop for RedoLog {
     fn drop(&mut self) {
-        // Only after a panic.
+        // After a panic; or once more after an error that was told.
         let _ = self.turn_on();
     }
 }

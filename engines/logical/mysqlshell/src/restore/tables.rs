@@ -40,6 +40,15 @@ pub(super) fn create(
     })
 }
 
+/// Statements that empty a table. MariaDB truncates none that keeps its history.
+pub(super) fn emptying(table: &Table, versioned: bool) -> Vec<String> {
+    let name = table.quoted();
+    match versioned {
+        true => vec![format!("DELETE FROM {name}"), format!("DELETE HISTORY FROM {name}")],
+        false => vec![format!("TRUNCATE TABLE {name}")],
+    }
+}
+
 /// What a table still lacks of its keys. `resumed`: some may be there from before an interruption, and rows that were loaded twice may
 /// have changed its next AUTO_INCREMENT.
 ///

@@ -15,7 +15,7 @@ use backstay_mysql::quote_identifier;
 use super::plan::{self, Chunk};
 use super::source::Source;
 use super::worker::Worker;
-use crate::catalogue::{Column, Encoding, Table};
+use crate::catalogue::{Column, Encoding, Table, named_columns};
 
 /// About how many bytes of rows one query looks through.
 const PIECE: u64 = 512_000_000;
@@ -29,16 +29,17 @@ pub(crate) fn as_bytes(
     tables: &mut [Table],
     workers: &mut [Worker],
 ) -> Result<Vec<Notice>, EngineError> {
+    let Some(first) = workers.first_mut() else {
+        // No rows are dumped.
+        return Ok(Vec::new());
+    };
     let mut pieces = Vec::new();
     for (at, table) in tables.iter_mut().enumerate() {
         if !table.has_rows() || in_doubt(table).next().is_none() {
             continue;
         }
         if plan::has_snapshots(table) {
-            let chunks = match workers.first_mut() {
-                Some(worker) => worker.plan(job, Source { table, partition: None }, PIECE)?,
-                None => Vec::new(),
-            };
+            let chunks = first.plan(job, Source { table, partition: None }, PIECE)?;
             pieces.extend(chunks.into_iter().map(|chunk| (at, chunk)));
         } else {
             // Its rows may change after a look.
@@ -57,7 +58,7 @@ pub(crate) fn as_bytes(
     for (table, found) in tables.iter_mut().zip(&found) {
         mark(table, |column| found.contains(&column.name));
     }
-    Ok(tables.iter().flat_map(notices).collect())
+    Ok(tables.iter().filter_map(notice).collect())
 }
 
 fn in_doubt(table: &Table) -> impl Iterator<Item = &Column> {
@@ -72,15 +73,17 @@ fn mark(table: &mut Table, lossy: impl Fn(&Column) -> bool) {
     }
 }
 
-fn notices(table: &Table) -> impl Iterator<Item = Notice> {
-    let as_bytes = in_doubt(table).filter(|column| column.encoding == Encoding::TextBase64);
-    as_bytes.map(|column| {
-        let text = format!(
-            "text of {} that may have no exact form in Unicode is dumped as bytes: it restores into a column of the same character set",
-            column.inexact.as_deref().unwrap_or_default()
-        );
-        Notice::new("text-as-bytes", text).about(format!("{}.{}.{}", table.schema, table.name, column.name))
-    })
+fn notice(table: &Table) -> Option<Notice> {
+    let as_bytes: Vec<&str> = in_doubt(table)
+        .filter(|column| column.encoding == Encoding::TextBase64)
+        .map(|column| column.name.as_str())
+        .collect();
+    let text = format!(
+        "columns whose text may have no exact form in Unicode are dumped as bytes, and restore into columns of the same character set: {}",
+        named_columns(&as_bytes)
+    );
+    let about = format!("{}.{}", table.schema, table.name);
+    (!as_bytes.is_empty()).then(|| Notice::new("text-as-bytes", text).about(about))
 }
 
 struct Looker<'a> {
@@ -135,9 +138,10 @@ impl Looker<'_> {
         };
         let expressions: Vec<String> = columns.iter().map(lossy).collect();
         let mut sql = format!("SELECT {} FROM {}", expressions.join(", "), source.from());
-        if let Some(condition) = &chunk.condition {
-            sql += &format!("{} WHERE {condition}", source.hint());
+        if chunk.condition.is_some() {
+            sql += &source.hint();
         }
+        sql += &source.only(chunk.condition.as_deref());
         let rows = worker.texts(&sql)?;
         // NULL where there are no rows.
         let cells = rows.into_iter().next().unwrap_or_default();

@@ -7,7 +7,8 @@
 //!
 //! That every row is in exactly one range depends on none of the estimates, nor on our idea of an order: each cut was found by
 //! the server to lie after the first row of its range and before the range's end, and the ranges are what lies between
-//! neighbouring cuts in the server's own comparison, open to both ends.
+//! neighbouring cuts in the server's own comparison, open to both ends. Where a key's text may have no exact literal, the server is asked
+//! whether the cuts are in order, and the table is not cut if they are not.
 
 pub(crate) mod bound;
 mod kind;
@@ -27,6 +28,9 @@ use line::{Line, samples};
 const UNEVEN: u32 = 24;
 /// Look-ups for one cut, at most: as many as it takes to halve the longest line.
 const LOOKUPS: usize = 128;
+
+/// Pairs of cuts that one statement compares.
+const AT_ONCE: usize = 100;
 
 /// The rows of a range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub(crate) fn plan(
             estimate_hint: source.hint().replacen("FORCE", "USE", 1),
             key: &key,
         };
-        let mut rest = vec![whole];
+        let mut rest = vec![whole.clone()];
         while let Some(piece) = rest.pop() {
             job.check_cancelled()?;
             let halves = match is_large(piece.bytes, target) && piece.uneven < UNEVEN {
@@ -76,6 +80,9 @@ pub(crate) fn plan(
             }
         }
         pieces = merged(pieces, target);
+        if !key.is_exact() && !cutter.are_in_order(&pieces)? {
+            pieces = vec![whole];
+        }
     } else {
         pieces.push(whole);
     }
@@ -242,6 +249,19 @@ impl Cutter<'_> {
         );
         let rows = self.session.texts(sql)?;
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().collect()))
+    }
+
+    /// Whether each cut lies before the next. Where text has no exact literal they may not, and ranges would overlap.
+    fn are_in_order(&mut self, pieces: &[Piece]) -> Result<bool, EngineError> {
+        let cuts: Vec<&Bound> = pieces.iter().filter_map(|piece| piece.range.to.as_ref()).collect();
+        for some in cuts.windows(2).collect::<Vec<_>>().chunks(AT_ONCE) {
+            let conditions: Vec<String> = some.iter().map(|pair| self.key.in_order(pair[0], pair[1])).collect();
+            let answer = self.session.texts(format!("SELECT {}", conditions.join(" AND ")))?;
+            if answer.first().and_then(|row| row.first()?.as_deref()) != Some("1") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How many rows the server takes a range to have.

@@ -77,6 +77,21 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// WHERE with the workflow's condition for the rows, and another; empty if all are wanted.
+    pub(crate) fn only(&self, condition: Option<&str>) -> String {
+        // The workflow's is on lines of its own, for it may end with a comment.
+        let workflow = self.table.condition.as_ref();
+        let both: Vec<String> = workflow
+            .map(|workflow| format!("(\n{workflow}\n)"))
+            .into_iter()
+            .chain(condition.map(str::to_owned))
+            .collect();
+        match both.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", both.join(" AND ")),
+        }
+    }
+
     /// Whether the table's rows lie in the key's order.
     pub(crate) fn is_clustered(&self) -> bool {
         self.table.key_name.as_deref() == Some("PRIMARY") && self.table.engine.eq_ignore_ascii_case("InnoDB")

@@ -196,17 +196,7 @@ impl Worker {
     ) -> Result<(DataFiles<'s, 'a>, Totals), EngineError> {
         let name = source.name();
         shared.job.doing(format!("reading {name}"));
-        let workflow = source.table.condition.as_deref();
-        // The workflow's condition is on lines of its own, for it may end with a comment.
-        let both: Vec<String> = workflow
-            .map(|workflow| format!("(\n{workflow}\n)"))
-            .into_iter()
-            .chain(condition.map(str::to_owned))
-            .collect();
-        let mut rest = format!(" FROM {}{hint}", source.from());
-        if !both.is_empty() {
-            rest += &format!(" WHERE {}", both.join(" AND "));
-        }
+        let rest = format!(" FROM {}{hint}{}", source.from(), source.only(condition));
         let of_table = |error: EngineError| {
             if error.kind == ErrorKind::Cancelled {
                 return error;
@@ -218,11 +208,14 @@ impl Worker {
         };
         let query = |columns: String| format!("SELECT {columns}{rest}");
         let values = query(source.columns(Floats::Values));
-        match self.session.prepare(&values).map_err(of_table)? {
-            Some(prepared) => self.session.rows_of(&prepared, &mut encoder),
-            None => self.session.rows(&query(source.columns(Floats::Text)), &mut encoder),
+        let sent = match self.session.prepare(&values).map_err(of_table)? {
+            Some(prepared) => self.session.rows_of(prepared, &mut encoder).map_err(of_table)?,
+            None => None,
+        };
+        if sent.is_none() {
+            let text = query(source.columns(Floats::Text));
+            self.session.rows(&text, &mut encoder).map_err(of_table)?;
         }
-        .map_err(of_table)?;
         encoder.finish()
     }
 }

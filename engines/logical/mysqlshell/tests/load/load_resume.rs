@@ -205,3 +205,55 @@ fn a_redo_log_that_was_left_off_is_turned_on() {
         .unwrap();
     assert_eq!(row.unwrap().1, "ON");
 }
+
+/// MariaDB truncates no table that keeps its history: neither one that is loaded again after an interruption, nor one whose rows are
+/// replaced.
+#[test]
+fn tables_with_a_history_are_emptied_too() {
+    let source = bed(Flavour::MariaDb);
+    let mut session = source.session();
+    run(
+        &mut session,
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.v (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(200)) ENGINE=Aria WITH SYSTEM VERSIONING",
+            "INSERT INTO d.v (t) SELECT REPEAT('text ', 20) FROM information_schema.COLUMNS LIMIT 400",
+            "UPDATE d.v SET t = 'changed' WHERE id % 3 = 0",
+            "DELETE FROM d.v WHERE id % 5 = 0",
+        ],
+    );
+    let options = json!({"compression": "none", "accounts": false});
+    let host = TestHost::new();
+    host.backup(source.address(), options.clone()).unwrap();
+    let objects = &host.backups()[0].objects;
+    let files = objects
+        .iter()
+        .map(|(name, object)| (name.clone(), object.bytes.clone()));
+    let dump = TestHost::holding(files.collect());
+    dump.read_pieces_of(1500);
+    let target = bed(Flavour::MariaDb);
+    let mut interrupted = 0;
+    for reads in (12..).step_by(3) {
+        dump.cancel_after_reads(reads);
+        match dump.restore_all(target.address(), options.clone()) {
+            Ok(_) => break,
+            Err(error) => assert_eq!(error.kind, ErrorKind::Cancelled, "{error}"),
+        }
+        interrupted += 1;
+    }
+    assert!(interrupted > 5, "{interrupted}");
+    let rows = |server: &TestServer| -> Vec<(u32, String, String, String)> {
+        let sql =
+            "SELECT id, t, CAST(row_start AS CHAR), CAST(row_end AS CHAR) FROM d.v FOR SYSTEM_TIME ALL ORDER BY 1, 3";
+        server.session().query(sql).unwrap()
+    };
+    let want = rows(&source);
+    assert!(want.len() > 400, "{}", want.len());
+    assert_eq!(rows(&target), want);
+    run(&mut target.session(), &["UPDATE d.v SET t = 'and again'"]);
+    dump.cancel_after_reads(usize::MAX);
+    let data = json!({"accounts": false, "content": "data"});
+    dump.restore(target.address(), true, Selection::default(), data)
+        .unwrap();
+    assert_eq!(rows(&target), want);
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use backstay_engine_api::{EngineError, ErrorKind};
+use backstay_engine_api::EngineError;
 use backstay_mysql::{quote_identifier, quote_text};
 
 use super::decode::Decoding;
@@ -73,6 +73,8 @@ struct Column {
     name: String,
     /// Whether its bytes are utf8mb4 text that the server has to turn into something else.
     converted: bool,
+    /// Whether its bytes are taken as they are, for they are those of a column of ASCII.
+    ascii: bool,
 }
 
 impl Layout {
@@ -90,55 +92,41 @@ impl Layout {
             .session
             .texts(format!("SELECT ENGINE FROM information_schema.TABLES WHERE {here}"))?;
         let engine = engine.into_iter().flatten().flatten().next().unwrap_or_default();
-        let rows = worker.session.texts(format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE {here}"
-        ))?;
-        let mut known = HashMap::new();
+        let rows = worker.session.texts(columns_of(table))?;
+        let mut known = Known::new();
         for row in rows {
             let mut cells = row.into_iter();
             if let (Some(Some(name)), Some(Some(data_type)), Some(charset)) = (cells.next(), cells.next(), cells.next())
             {
-                known.insert(name, (data_type.to_ascii_lowercase(), charset));
+                known.insert(name, (data_type, charset));
             }
         }
+        check(table, &known)?;
         let options = &table.file.options;
-        let missing = |name: &String| {
-            EngineError::new(
-                ErrorKind::Refused,
-                format!(
-                    "{} has no column {name} on the target, and the dump has one",
-                    table.shown()
-                ),
-            )
-            .advise("restore definitions and rows together")
-        };
         // Period columns of system-versioned tables may be invisible to information_schema.
-        let columns = options
+        let columns: Vec<Column> = options
             .columns
             .iter()
             .map(|name| {
-                let converted = match known.get(name) {
-                    Some((_, charset)) if options.decode_columns.get(name).is_some() => {
-                        check_charset(table, name, charset.as_deref())?;
-                        false
-                    }
-                    Some((data_type, charset)) => !reads_bytes(data_type, charset.as_deref()),
-                    None if table.file.history => false,
-                    None => return Err(missing(name)),
-                };
-                Ok(Column {
+                let decoded = options.decode_columns.get(name).is_some();
+                // Text whose bytes are dumped as they are.
+                let own = table.file.character_sets.get(name).is_some();
+                let known = known.get(name);
+                Column {
                     name: name.clone(),
-                    converted,
-                })
+                    converted: !own
+                        && known.is_some_and(|(data_type, charset)| !reads_bytes(data_type, charset.as_deref())),
+                    ascii: !decoded && known.is_some_and(|(_, charset)| charset.as_deref() == Some("ascii")),
+                }
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
         let decoding = |name: &String| match options.decode_columns.get(name).map(String::as_str) {
             None => Decoding::None,
             Some("UNHEX") => Decoding::Hex,
             Some(_) => Decoding::Base64,
         };
         let decodings: Vec<Decoding> = options.columns.iter().map(decoding).collect();
-        let has_ascii = known.values().any(|(_, charset)| charset.as_deref() == Some("ascii"));
+        let has_ascii = columns.iter().any(|column| column.ascii);
         let decodes = decodings.iter().any(|decoding| *decoding != Decoding::None);
         Ok(Self {
             // Text of other character sets is turned into them by the server as it reads, if it reads text. A column of ASCII can have
@@ -160,9 +148,13 @@ impl Layout {
         })
     }
 
-    /// The same for a table that was not made of the dump's definition: an ENUM of it may lack a member that a row has.
+    /// The same for a table that was not made of the dump's definition: an ENUM of it may lack a member that a row has, and a column of
+    /// ASCII may have been one of other text.
     pub(in crate::restore) fn of_another_definition(mut self) -> Self {
         self.enums.clear();
+        for column in &mut self.columns {
+            column.converted |= column.ascii;
+        }
         self
     }
 
@@ -216,22 +208,50 @@ impl Layout {
     }
 }
 
-/// Bytes of text mean what they mean in their own character set only.
-fn check_charset(table: &Table, column: &str, target: Option<&str>) -> Result<(), EngineError> {
-    let Some(source) = table.file.character_sets.get(column) else {
-        return Ok(());
-    };
-    if target == Some(source.as_str()) {
-        return Ok(());
+/// Columns of a table of the target: their `DATA_TYPE` in lower case, and their character set.
+pub(in crate::restore) type Known = HashMap<String, (String, Option<String>)>;
+
+/// The query for them.
+pub(in crate::restore) fn columns_of(table: &Table) -> String {
+    format!(
+        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        quote_text(&table.target),
+        quote_text(&table.name)
+    )
+}
+
+/// Refuses a table that lacks a column of the dump's, or has one of another character set where the dump has bytes of text: these mean what
+/// they mean in their own only.
+pub(in crate::restore) fn check(table: &Table, known: &Known) -> Result<(), EngineError> {
+    for name in &table.file.options.columns {
+        let Some((data_type, charset)) = known.get(name) else {
+            // Those of a period may be invisible to information_schema.
+            if table.file.history {
+                continue;
+            }
+            let message = format!(
+                "{} has no column {name} on the target, and the dump has one",
+                table.shown()
+            );
+            return Err(EngineError::refused(message).advise("restore definitions and rows together"));
+        };
+        let bytes = data_type.ends_with("binary") || data_type.ends_with("blob");
+        match (table.file.character_sets.get(name), charset) {
+            (Some(source), target) if !bytes && target.as_ref() != Some(source) => {
+                let message = format!(
+                    "column {name} of {} has the character set {} on the target, and the dump has text of {source} that has no exact form in \
+                     Unicode",
+                    table.shown(),
+                    target.as_deref().unwrap_or(data_type)
+                );
+                return Err(EngineError::refused(message).advise(format!(
+                    "restore definitions and rows together, or make it a column of {source} or VARBINARY"
+                )));
+            }
+            _ => {}
+        }
     }
-    let message = format!(
-        "column {column} of {} has the character set {} on the target, and the dump has text of {source} that has no exact form in Unicode",
-        table.shown(),
-        target.unwrap_or("binary")
-    );
-    Err(EngineError::refused(message).advise(format!(
-        "restore definitions and rows together, or make the column's character set {source}"
-    )))
+    Ok(())
 }
 
 /// Whether values of a type may be larger than a page many times over.

@@ -74,6 +74,27 @@ impl Key {
         }
     }
 
+    /// Whether each bound is the literal of one place in the key's order.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.0.iter().all(|part| part.kind.is_exact())
+    }
+
+    /// The condition that one bound lies before another, of literals alone.
+    pub(crate) fn in_order(&self, first: &Bound, second: &Bound) -> String {
+        let mut cases = Vec::new();
+        let mut same = String::new();
+        for ((part, a), b) in self.0.iter().zip(&first.0).zip(&second.0) {
+            let operator = if part.descending { ">" } else { "<" };
+            cases.push(format!("({same}{a} {operator} {b})"));
+            same += &format!("{a} = {b} AND ");
+        }
+        if first.0.len() < second.0.len() {
+            // What has the same first values comes after the bound that has no others.
+            cases.push(format!("({same}TRUE)"));
+        }
+        format!("({})", cases.join(" OR "))
+    }
+
     pub(crate) fn before(&self, bound: &Bound) -> String {
         self.compare(bound, "<", ">", "")
     }

@@ -2,7 +2,7 @@
 
 use backstay_mysql::quote_identifier;
 
-use crate::catalogue::KeyColumn;
+use crate::catalogue::{KeyColumn, is_exact};
 
 /// What a key column's values are like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,14 @@ impl Kind {
     /// Whether its order is a collation's.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Text { .. })
+    }
+
+    /// Whether each value has a literal of its own. Else two may have the same one, which lies elsewhere in the key's order.
+    pub(crate) fn is_exact(&self) -> bool {
+        match self {
+            Self::Text { character_set, .. } => is_exact(character_set),
+            _ => true,
+        }
     }
 
     /// How a value is asked for, as text.
