@@ -98,20 +98,21 @@ fn encoding(data_type: &str, collation: Option<&str>) -> Encoding {
 }
 
 /// Character sets whose every text comes back from UTF-8 as it was: those of Unicode (but `ucs2`, in which MySQL takes half surrogates), and
-/// `latin1`, of which each byte has a character of its own (cp1252, with the five codes that this leaves out). `ascii` is read as it is.
-const EXACT: [&str; 9] = [
-    "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "ascii", "binary",
+/// `latin1`, of which each byte has a character of its own (cp1252, with the five codes that this leaves out).
+const EXACT: [&str; 8] = [
+    "utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "utf32", "latin1", "binary",
 ];
 
 /// Whether all texts of a character set come back from UTF-8.
 pub(crate) fn is_exact(character_set: &str) -> bool {
-    character_set != "ascii" && EXACT.contains(&character_set)
+    EXACT.contains(&character_set)
 }
 
-/// The character set of a column, if not all of its texts come back.
+/// The character set of a column, if not all of its texts come back. Those of `ascii` are read as they are.
 fn inexact(data_type: &str, collation: &str) -> Option<String> {
     let character_set = character_set(collation);
-    (!has_members(data_type) && !EXACT.contains(&character_set)).then(|| character_set.to_owned())
+    let comes_back = is_exact(character_set) || character_set == "ascii" || has_members(data_type);
+    (!comes_back).then(|| character_set.to_owned())
 }
 
 /// ENUM and SET: their values are those of their definition, which is in Unicode.

@@ -1,7 +1,7 @@
 //! Rows that come as values are the rows that come as text, byte by byte.
 
 use backstay_bed::{TestServer, on_both, run};
-use backstay_mysql::{Flavour, RawSession};
+use backstay_mysql::{Flavour, RawSession, Session};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -205,21 +205,26 @@ fn where_text_says_more(flavour: Flavour) {
     }
 }
 
+/// How many statements the server holds, once it has got round to what it was told.
+fn still_prepared(raw: &mut RawSession, session: &mut Session) -> u64 {
+    raw.run("DO 0").unwrap();
+    let row: Option<(String, u64)> = session
+        .query_first("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'")
+        .unwrap();
+    row.unwrap().1
+}
+
 fn what_can_not_be_prepared(flavour: Flavour) {
     let bed = TestServer::start(flavour);
     let mut session = bed.session();
     let mut raw = like(&session);
     let error = raw.prepare("SELECT * FROM mysql.not_there").unwrap_err();
     assert!(error.to_string().contains("1146"), "{error}");
-    // Those that were read are gone again, once the server has got round to it.
+    // Those that were read are gone again.
     for _ in 0..3 {
         assert_eq!(by_value(&mut raw, "SELECT 1"), [[Some(b"1".to_vec())]]);
     }
-    raw.run("DO 0").unwrap();
-    let open: Option<(String, u64)> = session
-        .query_first("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'")
-        .unwrap();
-    assert_eq!(open.unwrap().1, 0);
+    assert_eq!(still_prepared(&mut raw, &mut session), 0);
     // A question mark is explained where the query is asked for as text.
     assert!(raw.prepare("SELECT 1 WHERE 1 = ?").unwrap().is_none());
     let error = raw.rows("SELECT 1 WHERE 1 = ?", &mut Kept::default()).unwrap_err();
@@ -231,11 +236,7 @@ fn what_can_not_be_prepared(flavour: Flavour) {
         .unwrap_err();
     assert!(error.to_string().contains("1242"), "{error}");
     assert_eq!(by_value(&mut raw, "SELECT 1"), [[Some(b"1".to_vec())]]);
-    raw.run("DO 0").unwrap();
-    let open: Option<(String, u64)> = session
-        .query_first("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'")
-        .unwrap();
-    assert_eq!(open.unwrap().1, 0);
+    assert_eq!(still_prepared(&mut raw, &mut session), 0);
     run(&mut session, &["SET GLOBAL max_prepared_stmt_count = 0"]);
     assert!(raw.prepare("SELECT 1").unwrap().is_none());
     assert_eq!(by_text(&mut raw, "SELECT 1"), [[Some(b"1".to_vec())]]);
