@@ -22,7 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use backstay_engine_api::wire::JobSpec;
-use backstay_engine_api::{EngineManifest, Operation};
+use backstay_engine_api::{EngineManifest, EngineRef, Operation};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -114,12 +114,22 @@ impl Workers {
 }
 
 /// A library file for a worker.
-fn plugin_file(plugin: &Inspected) -> PluginFile {
-    PluginFile {
+fn plugin_file(plugin: &Inspected) -> Result<PluginFile> {
+    Ok(PluginFile {
         path: plugin.path.clone(),
-        digest: plugin.sha256.clone(),
+        digest: plugin.sha256()?.to_owned(),
         name: plugin.manifest.name.clone(),
-    }
+    })
+}
+
+/// An engine as a backup's manifest and the log's name it.
+fn engine_ref(plugin: &Inspected) -> Result<EngineRef> {
+    Ok(EngineRef {
+        name: plugin.manifest.name.clone(),
+        version: plugin.manifest.version.clone(),
+        vendor: plugin.manifest.vendor.clone(),
+        digest: plugin.sha256()?.to_owned(),
+    })
 }
 
 fn job_spec(id: &str, cluster: &str, options: Value, scratch: &Path, threads: usize) -> JobSpec {

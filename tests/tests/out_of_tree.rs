@@ -43,7 +43,7 @@ fn three_engines_answer_in_one_process() {
     assert_eq!(names, ["mysqldump", "cold-files", "pgdump"]);
     let loaded: Vec<_> = found
         .engines()
-        .map(|engine| load(&engine.path, &engine.manifest.name, Some(&engine.sha256)).unwrap())
+        .map(|engine| load(&engine.path, &engine.manifest.name, Some(engine.sha256().unwrap())).unwrap())
         .collect();
     // Each answers for itself, with an error of its own: there is nothing to back up.
     let scratch = dir.path().to_owned();

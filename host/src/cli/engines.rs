@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::output::{self, size};
 use crate::error::{ExitCode, Result};
-use crate::plugin::{self, Discovery, Found, Inspected};
+use crate::plugin::{self, Discovery, Found, Inspected, PluginError};
 
 /// What engines there are. None of their code is run.
 #[derive(Debug, Subcommand)]
@@ -56,28 +56,28 @@ fn inspect(context: &Context, engine: &Path) -> Result<ExitCode> {
             .clone()
     };
     if context.json() {
-        output::print_json(&describe(&inspected))?;
+        output::print_json(&describe(&inspected)?)?;
     } else {
-        output::print(&details(&inspected))?;
+        output::print(&details(&inspected)?)?;
     }
     Ok(ExitCode::Done)
 }
 
 fn as_json(found: &Found) -> serde_json::Value {
-    match &found.result {
-        Ok(inspected) => describe(inspected),
-        Err(error) => json!({ "path": found.path, "error": error.to_string() }),
-    }
+    let described = found.result.as_ref().map_err(ToString::to_string);
+    described
+        .and_then(|inspected| describe(inspected).map_err(|error| error.to_string()))
+        .unwrap_or_else(|error| json!({ "path": found.path, "error": error }))
 }
 
-fn describe(inspected: &Inspected) -> serde_json::Value {
+fn describe(inspected: &Inspected) -> std::result::Result<serde_json::Value, PluginError> {
     let mut described = json!(inspected.manifest);
     // The schema is text in the manifest; here it is read by programs.
     described["options_schema"] = inspected.options_schema.clone();
     described["path"] = json!(inspected.path);
-    described["sha256"] = json!(inspected.sha256);
+    described["sha256"] = json!(inspected.sha256()?);
     described["size"] = json!(inspected.size);
-    described
+    Ok(described)
 }
 
 fn as_text(plugins: &Discovery) -> String {
@@ -117,7 +117,7 @@ fn as_text(plugins: &Discovery) -> String {
     output::table(&rows) + &below
 }
 
-fn details(inspected: &Inspected) -> String {
+fn details(inspected: &Inspected) -> Result<String> {
     let manifest = &inspected.manifest;
     let operations: Vec<&str> = manifest.operations.iter().map(|operation| operation.name()).collect();
     let targets: Vec<&str> = manifest.restores_to.iter().map(|target| target.name()).collect();
@@ -161,7 +161,7 @@ fn details(inspected: &Inspected) -> String {
             "file",
             format!("{}, {}", inspected.path.display(), size(inspected.size)),
         ),
-        ("sha256", inspected.sha256.clone()),
+        ("sha256", inspected.sha256()?.to_owned()),
     ];
     let mut text = String::new();
     for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -169,7 +169,7 @@ fn details(inspected: &Inspected) -> String {
     }
     let schema = inspected.options_schema.clone();
     let Some(options) = schema["properties"].as_object().filter(|options| !options.is_empty()) else {
-        return text + "options      none\n";
+        return Ok(text + "options      none\n");
     };
     text.push_str("options\n");
     let mut rows = Vec::new();
@@ -185,5 +185,5 @@ fn details(inspected: &Inspected) -> String {
         let about = option["description"].as_str().unwrap_or_default().to_owned();
         rows.push(vec![format!("  {name}"), kind, default, about]);
     }
-    text + &output::table(&rows)
+    Ok(text + &output::table(&rows))
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use backstay_engine_api::job::ArchiveSpec;
 use backstay_engine_api::wire::Call;
-use backstay_engine_api::{EngineRef, Operation, Server, ServerFacts};
+use backstay_engine_api::{Operation, Server, ServerFacts};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub use keeper::Archived;
 pub use status::{LogStatus, Running, State, Status};
 
 use super::clean::Killed;
-use super::{Host, Observer, job_spec, options, plugin_file, scratch, sweep_scratch};
+use super::{Host, Observer, engine_ref, job_spec, options, plugin_file, scratch, sweep_scratch};
 use crate::config::{Cluster, Member};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Bundling, SinkOptions};
@@ -103,7 +103,7 @@ impl Host {
             lock: &lock,
             cluster: &request.cluster,
             job: &id,
-            engine: engine_ref(plugin),
+            engine: engine_ref(plugin)?,
             spool,
             end,
             interrupt: self.workers.interrupt.clone(),
@@ -291,7 +291,7 @@ impl Archiving<'_> {
         self.keeper.pieces.clone_from(&pieces);
         let options = self.request.options.clone();
         let assignment = Assignment {
-            plugin: plugin_file(self.plugin),
+            plugin: plugin_file(self.plugin)?,
             call: Call::ArchiveLog {
                 job: job_spec(job, &self.request.cluster, options, scratch.path(), threads),
                 server,
@@ -335,14 +335,5 @@ impl Archiving<'_> {
             self.keeper.drain(false)?;
         }
         Ok(())
-    }
-}
-
-fn engine_ref(plugin: &Inspected) -> EngineRef {
-    EngineRef {
-        name: plugin.manifest.name.clone(),
-        version: plugin.manifest.version.clone(),
-        vendor: plugin.manifest.vendor.clone(),
-        digest: plugin.sha256.clone(),
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backstay_engine_api::wire::Call;
-use backstay_engine_api::{BackupKind, BackupRecord, EngineRef, Operation, Outcome, Position, Server, Usable};
+use backstay_engine_api::{BackupKind, BackupRecord, Operation, Outcome, Position, Server, Usable};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::clean::{Cleaned, Killed};
-use super::{Host, Observer, job_spec, options, plugin_file, scratch, seconds, sweep_scratch};
+use super::{Host, Observer, engine_ref, job_spec, options, plugin_file, scratch, seconds, sweep_scratch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::SinkOptions;
 use crate::plugin::Inspected;
@@ -215,7 +215,7 @@ impl Making<'_> {
             },
         };
         let assignment = Assignment {
-            plugin: plugin_file(self.plugin),
+            plugin: plugin_file(self.plugin)?,
             call,
             repository: Some(self.host.repository.url().to_owned()),
             sink: Some(sink),
@@ -292,7 +292,7 @@ impl Making<'_> {
                 usable,
                 index,
             },
-        );
+        )?;
         self.host
             .repository
             .commit(&manifest, &self.lock)
@@ -318,7 +318,7 @@ pub(super) struct Made {
 }
 
 /// The manifest of what an engine has written.
-pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Manifest {
+pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Result<Manifest> {
     let Made {
         id,
         cluster,
@@ -329,17 +329,11 @@ pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Manifest {
         usable,
         index,
     } = made;
-    let manifest = &plugin.manifest;
     let record = BackupRecord {
         id,
         cluster,
         workflow,
-        engine: EngineRef {
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            vendor: manifest.vendor.clone(),
-            digest: plugin.sha256.clone(),
-        },
+        engine: engine_ref(plugin)?,
         kind,
         parent,
         server: usable.server,
@@ -363,7 +357,7 @@ pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Manifest {
         data_bytes: index.stored_bytes,
         other: serde_json::Map::new(),
     };
-    Manifest::new(record, index)
+    Ok(Manifest::new(record, index))
 }
 
 /// Notes guarded sessions in the lock, where the next job finds them should this one be killed.

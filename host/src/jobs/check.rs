@@ -61,7 +61,7 @@ impl Host {
         let threads = self.workers.threads(None);
         let options = Value::Object(serde_json::Map::new());
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Check {
                 job: job_spec(&id, &request.cluster, options.clone(), scratch.path(), threads),
                 target: Target::DataDir {

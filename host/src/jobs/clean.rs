@@ -83,7 +83,7 @@ impl Workers {
             1,
         );
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Clean {
                 job,
                 server: killed.server.cloned(),

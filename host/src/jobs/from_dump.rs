@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use backstay_engine_api::wire::Target;
-use backstay_engine_api::{BackupKind, BackupRecord, EngineRef, Operation, Restored, ServerFacts, TargetKind};
+use backstay_engine_api::{BackupKind, BackupRecord, Operation, Restored, ServerFacts, TargetKind};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::restore::{Source, Terms};
-use super::{Observer, Workers};
+use super::{Observer, Workers, engine_ref};
 use crate::directory::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
@@ -138,12 +138,7 @@ fn record(directory: &Directory, plugin: &Inspected) -> Result<BackupRecord> {
         id: id_of(directory).map_err(failed)?,
         cluster: String::new(),
         workflow: None,
-        engine: EngineRef {
-            name: plugin.manifest.name.clone(),
-            version: plugin.manifest.version.clone(),
-            vendor: plugin.manifest.vendor.clone(),
-            digest: plugin.sha256.clone(),
-        },
+        engine: engine_ref(plugin)?,
         kind: BackupKind::Full,
         parent: None,
         server: ServerFacts::default(),

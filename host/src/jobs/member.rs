@@ -94,7 +94,7 @@ impl Host {
     ) -> Result<ServerFacts> {
         let scratch = scratch("probe")?;
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Probe {
                 job: job_spec("probe", cluster, options.clone(), scratch.path(), 1),
                 server,

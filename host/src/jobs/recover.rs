@@ -345,7 +345,7 @@ impl Host {
             .map(|manifest| manifest.record.server)
             .unwrap_or_default();
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Recover {
                 job: job_spec(&id, cluster, request.log_options.clone(), scratch.path(), threads),
                 target: terms.target.clone(),

@@ -289,7 +289,7 @@ impl Host {
         let id = new_backup_id(Timestamp::now(), BackupKind::Full, engine).replace("-full-", "-compare-");
         let scratch = terms.scratch(&id)?;
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Compare {
                 job: job_spec(&id, cluster, Value::Object(Map::new()), scratch.path(), 1),
                 server: server.clone(),

@@ -243,7 +243,7 @@ impl Workers {
             Target::DataDir { .. } => None,
         };
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Restore {
                 job: job_spec(&id, &source.cluster, terms.options.clone(), scratch.path(), threads),
                 target: terms.target.clone(),

@@ -9,6 +9,7 @@ use object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::budget::{Budget, lock};
+use super::digest::Desk;
 use super::options::SinkOptions;
 use super::place::Placement;
 use super::upload::Throttle;
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) objects: AtomicU64,
     pub(super) placement: Mutex<Placement>,
     pub(super) index: Mutex<IndexBuilder>,
+    /// Where objects' bytes wait to be digested in twos.
+    pub(super) desk: Desk,
     /// Frames' buffers that are kept for the next frames: a fresh one costs a page fault for every 4 KiB.
     spare: Mutex<Vec<Vec<u8>>>,
     failure: OnceLock<EngineError>,
@@ -57,6 +60,7 @@ impl Shared {
             objects: AtomicU64::new(0),
             placement: Mutex::new(Placement::new(options.bundling)),
             index: Mutex::default(),
+            desk: Desk::default(),
             spare: Mutex::default(),
             failure: OnceLock::new(),
             pending: Mutex::default(),

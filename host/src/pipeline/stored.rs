@@ -5,21 +5,21 @@ use std::sync::atomic::Ordering;
 
 use backstay_engine_api::EngineError;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::budget::{Reservation, lock};
+use super::digest::Digest;
 use super::object::Object;
 use super::place::{SMALL_BYTES, is_crowded};
 use super::shared::Shared;
 use super::upload::Upload;
-use crate::repository::index::{Extent, IndexEntry, hex};
+use crate::repository::index::{Extent, IndexEntry};
 
 /// While it may be small, its bytes are held. Then it is bundled or written, or gets a file of its own to go on in.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     held: Vec<Bytes>,
     held_bytes: usize,
-    digest: Sha256,
+    digest: Digest,
     /// Of the extent that is being written.
     length: u64,
     current: Option<(String, Upload)>,
@@ -45,7 +45,8 @@ impl Stored {
             self.own_file(shared, object)?;
             self.end_file();
         }
-        self.digest.update(&bytes);
+        let alone = shared.open.load(Ordering::Relaxed) < 2;
+        self.digest.update(bytes.clone(), &shared.desk, alone);
         self.length += length;
         if self.current.is_none() && self.extents.is_empty() {
             drop(reservation);
@@ -104,7 +105,7 @@ impl Stored {
             file,
             offset,
             length: std::mem::take(&mut self.length),
-            sha256: hex(&self.digest.finalize_reset()),
+            sha256: self.digest.finish(),
         });
     }
 

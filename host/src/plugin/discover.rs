@@ -202,11 +202,8 @@ fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
                 here.insert(engine.manifest.name.clone(), at);
             }
             Some(&first) => {
-                let same = found[first]
-                    .result
-                    .as_ref()
-                    .is_ok_and(|other| other.sha256 == engine.sha256);
-                if same {
+                let other = found[first].result.as_ref().map(Inspected::sha256);
+                if matches!((other, engine.sha256()), (Ok(Ok(other)), Ok(digest)) if other == digest) {
                     found[at].shadowed_by = Some(found[first].path.clone());
                 } else {
                     doubles.push((engine.manifest.name.clone(), first, at));
@@ -225,7 +222,7 @@ fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
     }
 }
 
-/// Inspects files on all processors: reading and digesting them is nearly all of the time.
+/// Inspects files on all processors.
 fn inspect_all(files: Vec<PathBuf>) -> Vec<(PathBuf, Result<Inspected, PluginError>)> {
     let workers = thread::available_parallelism().map_or(1, NonZero::get).min(files.len());
     let next = AtomicUsize::new(0);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use backstay_engine_api::MANIFEST_SECTION;
 use object::elf::{ET_DYN, FileHeader64, PT_LOAD};
+use object::read::ReadRef;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
 
@@ -27,26 +28,33 @@ const MACHINE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// The bytes of the manifest's section, after checking that the file is a whole plug-in for this machine.
-pub(super) fn manifest_section<'d>(path: &Path, bytes: &'d [u8]) -> Result<&'d [u8], PluginError> {
+/// The bytes of the manifest's section, after checking that the file is a whole plug-in for this machine. Of `file` no more is read
+/// than that takes.
+pub(super) fn manifest_section<'d, R: ReadRef<'d>>(path: &Path, file: R) -> Result<&'d [u8], PluginError> {
     // e_ident: magic number, class (64-bit), byte order.
     const MAGIC: &[u8] = b"\x7fELF";
     const CLASS_64: u8 = 2;
-    if !bytes.starts_with(MAGIC) {
-        let what = if bytes.is_empty() {
+    let length = file
+        .len()
+        .map_err(|()| PluginError::no_plugin(path, "its length can not be read"))?;
+    let beginning = file
+        .read_bytes_at(0, length.min(MAGIC.len() as u64 + 1))
+        .unwrap_or_default();
+    if !beginning.starts_with(MAGIC) {
+        let what = if length == 0 {
             "it is empty"
         } else {
             "it is no ELF file (a shared library)"
         };
         return Err(PluginError::no_plugin(path, what));
     }
-    if bytes.get(4).is_some_and(|class| *class != CLASS_64) {
+    if beginning.get(MAGIC.len()).is_some_and(|class| *class != CLASS_64) {
         return Err(PluginError::no_plugin(path, "it is no 64-bit library"));
     }
-    check_length(path, bytes)?;
+    check_length(path, file, length)?;
 
     let broken = |error: object::Error| PluginError::no_plugin(path, format!("its ELF headers are broken: {error}"));
-    let file = ElfFile64::<Endianness>::parse(bytes).map_err(broken)?;
+    let file = ElfFile64::<Endianness, R>::parse(file).map_err(broken)?;
     let machine = file.architecture();
     if let Some(expected) = MACHINE
         && machine != expected
@@ -66,8 +74,14 @@ pub(super) fn manifest_section<'d>(path: &Path, bytes: &'d [u8]) -> Result<&'d [
     };
     // A symbol that is no data as large as what is read first would have the loader read what is something else.
     let header = std::mem::size_of::<abi_stable::library::AbiHeader>() as u64;
-    let root = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(ROOT_SYMBOL));
-    if !root.is_some_and(|root| root.is_definition() && root.kind() == SymbolKind::Data && root.size() >= header) {
+    // The name last: it is somewhere else in the file.
+    let root = file.dynamic_symbols().find(|symbol| {
+        symbol.is_definition()
+            && symbol.kind() == SymbolKind::Data
+            && symbol.size() >= header
+            && symbol.name() == Ok(ROOT_SYMBOL)
+    });
+    if root.is_none() {
         let reason = format!("it has a manifest, but does not export `{ROOT_SYMBOL}`; was it stripped of its symbols?");
         return Err(PluginError::no_plugin(path, reason));
     }
@@ -76,8 +90,7 @@ pub(super) fn manifest_section<'d>(path: &Path, bytes: &'d [u8]) -> Result<&'d [
 
 /// Every part that the headers speak of must lie within the file. The section headers come last in a file that a linker wrote, so
 /// that any truncation shows.
-fn check_length(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
-    let found = bytes.len() as u64;
+fn check_length<'d, R: ReadRef<'d>>(path: &Path, file: R, found: u64) -> Result<(), PluginError> {
     let truncated = |expected| PluginError::Truncated {
         path: path.to_owned(),
         expected,
@@ -88,7 +101,7 @@ fn check_length(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
         return Err(truncated(least));
     }
     let broken = |error: object::Error| PluginError::no_plugin(path, format!("its ELF headers are broken: {error}"));
-    let header = FileHeader64::<Endianness>::parse(bytes).map_err(broken)?;
+    let header = FileHeader64::<Endianness>::parse(file).map_err(broken)?;
     let endian = header.endian().map_err(broken)?;
     let table = |offset: u64, size: u16, count: u16| offset.saturating_add(u64::from(size) * u64::from(count));
     let program = table(
@@ -103,7 +116,7 @@ fn check_length(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
     );
     let mut end = program.max(sections);
     if program <= found {
-        for segment in header.program_headers(endian, bytes).map_err(broken)? {
+        for segment in header.program_headers(endian, file).map_err(broken)? {
             if segment.p_type(endian) == PT_LOAD {
                 end = end.max(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
             }

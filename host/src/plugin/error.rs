@@ -96,6 +96,12 @@ pub enum PluginError {
         /// The digest that it has.
         found: String,
     },
+    /// Another file took its place, or it was written to, while a job began.
+    #[error("{} has changed since it was inspected, a moment ago; run the command again", path.display())]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system can not load it.
     #[error("{} can not be loaded: {reason}", path.display())]
     Load {
@@ -159,6 +165,7 @@ impl PluginError {
                 | Self::OtherName { .. }
                 | Self::Misnamed { .. }
                 | Self::Changed { .. }
+                | Self::Replaced { .. }
                 | Self::Ambiguous { .. }
         )
     }

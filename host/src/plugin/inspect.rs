@@ -1,14 +1,23 @@
-//! What a library file is and has, read from its bytes without running any of them.
+//! What a library file is and has, read without running any of it.
 
-use std::fs;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use backstay_engine_api::{CONTRACT, EngineManifest};
+use object::ReadCache;
+use object::read::ReadRef;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{PluginError, elf, is_engine_name};
+use crate::repository::index::hex;
+
+/// How many bytes are read at once: what the processor's cache holds.
+const PIECE: usize = 256 << 10;
 
 /// A library file that is an engine for this host.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,47 +28,86 @@ pub struct Inspected {
     pub manifest: EngineManifest,
     /// The JSON Schema of its options.
     pub options_schema: Value,
-    /// SHA-256 of the file, as `sha256sum` prints it.
-    pub sha256: String,
     /// The file's size in bytes.
     pub size: u64,
+    /// Tells the file that was inspected from another one at its place.
+    identity: Identity,
+    sha256: OnceLock<String>,
 }
 
-/// Reads a library file and says what it is.
+/// Device, inode, size, and the time of the last change, which nobody can set.
+type Identity = (u64, u64, u64, i64, i64);
+
+/// Reads what a library file's headers lead to, and says what it is.
 ///
 /// # Errors
 /// It is no engine that this host can run. Its code is not run in any case.
 pub fn inspect(path: &Path) -> Result<Inspected, PluginError> {
-    let (path, bytes) = read(path)?;
-    inspect_bytes(&path, &bytes)
+    let (path, file, metadata) = open(path)?;
+    inspect_file(&path, &ReadCache::new(file), &metadata, None)
 }
 
-/// A file's absolute path and its bytes.
-pub(super) fn read(path: &Path) -> Result<(PathBuf, Vec<u8>), PluginError> {
+/// A file, its absolute path, and what the system says of it.
+pub(super) fn open(path: &Path) -> Result<(PathBuf, File, Metadata), PluginError> {
     let failed = |source| PluginError::Read {
         path: path.to_owned(),
         source,
     };
     let absolute = std::path::absolute(path).map_err(failed)?;
-    // A pipe or a device would be read without end.
-    if !fs::metadata(&absolute).map_err(failed)?.is_file() {
+    // A pipe or a device would be read without end, or waited for.
+    if !std::fs::metadata(&absolute).map_err(failed)?.is_file() {
         return Err(PluginError::no_plugin(&absolute, "it is no file"));
     }
-    let bytes = fs::read(&absolute).map_err(failed)?;
-    Ok((absolute, bytes))
+    let file = File::open(&absolute).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    Ok((absolute, file, metadata))
 }
 
-pub(super) fn inspect_bytes(path: &Path, bytes: &[u8]) -> Result<Inspected, PluginError> {
-    let section = elf::manifest_section(path, bytes)?;
+/// Reads all that there is, piece by piece: its SHA-256.
+pub(super) fn digest(mut from: impl Read, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(hex(&digest.finalize())),
+            Ok(read) => {
+                digest.update(&piece[..read]);
+                each(&piece[..read])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// `file` is what lies at `path`, or a copy of it; `sha256` is its digest, if it is known already.
+pub(super) fn inspect_file<'d>(
+    path: &Path,
+    file: impl ReadRef<'d>,
+    metadata: &Metadata,
+    sha256: Option<String>,
+) -> Result<Inspected, PluginError> {
+    let section = elf::manifest_section(path, file)?;
     let manifest = read_manifest(path, section)?;
     let options_schema = read_schema(path, &manifest)?;
     Ok(Inspected {
         path: path.to_owned(),
         manifest,
         options_schema,
-        sha256: sha256(bytes),
-        size: bytes.len() as u64,
+        size: metadata.len(),
+        identity: identity(metadata),
+        sha256: sha256.map_or_else(OnceLock::new, OnceLock::from),
     })
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (
+        metadata.dev(),
+        metadata.ino(),
+        metadata.len(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    )
 }
 
 /// The major version of `1.2.3`.
@@ -122,11 +170,31 @@ fn read_schema(path: &Path, manifest: &EngineManifest) -> Result<Value, PluginEr
     Ok(schema)
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Inspected {
+    /// SHA-256 of the file that was inspected, as `sha256sum` prints it. The file is read when it is asked for first.
+    ///
+    /// # Errors
+    /// It can not be read, or is not the file that was inspected any more.
+    pub fn sha256(&self) -> Result<&str, PluginError> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known);
+        }
+        let (path, file, before) = open(&self.path)?;
+        let failed = |source| PluginError::Read {
+            path: path.clone(),
+            source,
+        };
+        let found = digest(&file, |_| Ok(())).map_err(failed)?;
+        let after = file.metadata().map_err(failed)?;
+        if [before, after]
+            .iter()
+            .any(|metadata| identity(metadata) != self.identity)
+        {
+            return Err(PluginError::Replaced { path });
+        }
+        Ok(self.sha256.get_or_init(|| found))
+    }
+
     /// Checks options against the engine's schema.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! Loading an engine: the only unsafe code of the host.
 //!
 //! A plug-in is trusted like the host itself once it is loaded, for it shares the process. What can be checked is checked before:
-//! the file is read once, and what is loaded is a sealed copy of the very bytes that were inspected, so that nobody can exchange
-//! them in between.
+//! the file is read once, into a sealed copy; that copy is inspected, and it is what is loaded, so that nobody can exchange
+//! anything in between.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -19,10 +19,11 @@ use backstay_engine_api::abi::v1::{EngineModuleRef, HostPort};
 use backstay_engine_api::wire::{Answer, Call};
 use backstay_engine_api::{CONTRACT, EngineError};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use object::ReadCache;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 
-use super::inspect::{Inspected, inspect_bytes, major, read};
+use super::inspect::{Inspected, digest, inspect_file, major, open};
 use super::{PluginError, layout};
 
 /// How often it is tried to seal a copy, and how long is waited in between.
@@ -37,24 +38,36 @@ pub struct LoadedEngine {
     module: EngineModuleRef,
 }
 
-/// Loads the engine `name` from a file: reads it, inspects what was read, and loads exactly that.
+/// Loads the engine `name` from a file: copies it, inspects the copy, and loads exactly that.
 ///
-/// `sha256` is the digest that the file must have, as [`Inspected::sha256`] had it when it was chosen. Several engines can be loaded;
+/// `sha256` is the digest that the file must have, as [`Inspected::sha256`] gave it when it was chosen. Several engines can be loaded;
 /// loading a file again gives a second, independent copy.
 ///
 /// # Errors
 /// It is no engine for this host, not the one that was asked for, or can not be loaded. Code of it ran only if the error is
 /// [`PluginError::Load`] or [`PluginError::Layout`].
 pub fn load(path: &Path, name: &str, sha256: Option<&str>) -> Result<LoadedEngine, PluginError> {
-    let (path, bytes) = read(path)?;
-    let inspected = inspect_bytes(&path, &bytes)?;
+    let (path, file, metadata) = open(path)?;
+    let failed = |reason: String| PluginError::Load {
+        path: path.clone(),
+        reason,
+    };
+    let no_copy = |error: io::Error| failed(format!("no sealed copy of it in memory: {error}"));
+    let (copy, found) = sealed_copy(name, file).map_err(no_copy)?;
+    let readable = copy.try_clone().map_err(no_copy)?;
+    let inspected = inspect_file(
+        &path,
+        &ReadCache::new(File::from(readable)),
+        &metadata,
+        Some(found.clone()),
+    )?;
     if let Some(expected) = sha256
-        && expected != inspected.sha256
+        && expected != found
     {
         return Err(PluginError::Changed {
             path,
             expected: expected.to_owned(),
-            found: inspected.sha256,
+            found,
         });
     }
     if inspected.manifest.name != name {
@@ -64,14 +77,7 @@ pub fn load(path: &Path, name: &str, sha256: Option<&str>) -> Result<LoadedEngin
             found: inspected.manifest.name,
         });
     }
-    let failed = |reason: String| PluginError::Load {
-        path: path.clone(),
-        reason,
-    };
-    let copy = sealed_copy(name, &bytes).map_err(|error| failed(format!("no sealed copy of it in memory: {error}")))?;
-    // The copy takes its place; two would count in a worker's peak memory.
-    drop(bytes);
-    let header = open(&copy).map_err(|reason| failed(without_copy_path(&reason, &copy)))?;
+    let header = open_library(&copy).map_err(|reason| failed(without_copy_path(&reason, &copy)))?;
     // Once the descriptor is closed its number is used again, and glibc, which knows libraries by name, would give the next
     // plug-in this one's code.
     mem::forget(copy);
@@ -107,8 +113,8 @@ fn read_answer(name: &str, answer: &[u8]) -> Answer {
     })
 }
 
-/// A file in memory that nobody, this process included, can change any more.
-fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+/// A file in memory that nobody, this process included, can change any more, and its SHA-256.
+fn sealed_copy(name: &str, from: impl Read) -> io::Result<(OwnedFd, String)> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let name = format!("backstay-{name}");
     // It need not be a program to be mapped as a library, and where `vm.memfd_noexec` is 2 it must not be. Kernels before 6.3
@@ -116,17 +122,17 @@ fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let copy =
         memfd_create(name.as_str(), flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create(name.as_str(), flags))?;
     let mut file = File::from(copy);
-    file.write_all(bytes)?;
+    let sha256 = digest(from, |piece| file.write_all(piece))?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     // The kernel says EBUSY while anything of its own, such as the moving of pages where memory is short, holds one of the file's.
     for _ in 0..SEAL_ATTEMPTS {
         match fcntl_add_seals(&file, seals) {
             Err(Errno::BUSY) => thread::sleep(SEAL_PAUSE),
-            sealed => return sealed.map(|()| file.into()).map_err(Into::into),
+            sealed => return sealed.map(|()| (file.into(), sha256)).map_err(Into::into),
         }
     }
     fcntl_add_seals(&file, seals)?;
-    Ok(file.into())
+    Ok((file.into(), sha256))
 }
 
 fn copy_path(copy: &OwnedFd) -> String {
@@ -139,7 +145,7 @@ fn without_copy_path(reason: &str, copy: &OwnedFd) -> String {
     layout::one_line(reason.strip_prefix(&format!("{path}: ")).unwrap_or(reason)).replace(&path, "its copy in memory")
 }
 
-fn open(copy: &OwnedFd) -> Result<AbiHeaderRef, String> {
+fn open_library(copy: &OwnedFd) -> Result<AbiHeaderRef, String> {
     // Missing symbols are found now and not in the middle of a job, and no plug-in sees the symbols of another.
     // SAFETY: the library's constructors run. They are trusted, as all of the engine's code: the operator put it into the plug-in
     // path, and it was inspected.
@@ -203,6 +209,7 @@ fn reason(error: &LibraryError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::index::sha256_hex;
 
     #[test]
     fn what_is_no_answer_is_an_error() {
@@ -225,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_sealed_copy_can_not_be_changed() {
-        let copy = sealed_copy("x", b"bytes").unwrap();
+        let (copy, sha256) = sealed_copy("x", &b"bytes"[..]).unwrap();
+        assert_eq!(sha256, sha256_hex(b"bytes"));
         let mut file = File::from(copy);
         assert!(file.write_all(b"more").is_err());
         assert!(file.set_len(0).is_err());

@@ -25,7 +25,7 @@ fn a_plug_in_says_what_it_is() {
     let bytes = fs::read(path).unwrap();
     assert_eq!(engine.size, bytes.len() as u64);
     assert_eq!(
-        engine.sha256,
+        engine.sha256().unwrap(),
         Sha256::digest(&bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))

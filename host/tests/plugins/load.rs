@@ -56,7 +56,7 @@ fn probe(engine: &LoadedEngine, cluster: &str) -> (Answer, Vec<String>) {
 fn several_engines_answer_in_one_process() {
     let hello = load(&fixture(Build::Hello), "hello", None).unwrap();
     let hola = load(&fixture(Build::Hola), "hola", None).unwrap();
-    let again = load(&fixture(Build::Hello), "hello", Some(&hello.inspected.sha256)).unwrap();
+    let again = load(&fixture(Build::Hello), "hello", Some(hello.inspected.sha256().unwrap())).unwrap();
     for (engine, name) in [(&hello, "hello"), (&hola, "hola"), (&again, "hello")] {
         let (answer, log) = probe(engine, "orders");
         let facts: ServerFacts = answer.into_result().unwrap();
@@ -104,7 +104,7 @@ fn what_is_not_as_expected_is_not_loaded() {
     let path = directory.path().join("x.so");
     let good = fs::read(fixture(Build::Hello)).unwrap();
     fs::write(&path, &good).unwrap();
-    let digest = inspect(&path).unwrap().sha256;
+    let digest = inspect(&path).unwrap().sha256().unwrap().to_owned();
 
     let error = load(&path, "hola", None).unwrap_err();
     assert!(error.refused());
@@ -115,7 +115,7 @@ fn what_is_not_as_expected_is_not_loaded() {
     assert!(error.refused());
     let text = shown(&error, directory.path())
         .replace(&digest, "A")
-        .replace(&inspect(&path).unwrap().sha256, "B");
+        .replace(inspect(&path).unwrap().sha256().unwrap(), "B");
     assert_snapshot!(text, @r#"DIR/x.so has changed since it was inspected: SHA-256 was A, is B"#);
 
     fs::copy(fixture(Build::Undefined), &path).unwrap();
@@ -125,6 +125,22 @@ fn what_is_not_as_expected_is_not_loaded() {
     let error = load(&path, "hello", None).unwrap_err();
     assert!(error.refused());
     assert_snapshot!(shown(&error, directory.path()), @r#"DIR/x.so can not be used: layout of the contract differs: EngineModule > call > param_1 > write > return: expected u32, found u64; it must be built anew against contract 1.0.0"#);
+}
+
+/// The digest is read later than the headers: it must not be another file's.
+#[test]
+fn what_took_its_place_is_not_digested_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other) = (directory.path().join("x.so"), directory.path().join("y.so"));
+    fs::copy(fixture(Build::Hello), &path).unwrap();
+    fs::copy(fixture(Build::Hello), &other).unwrap();
+    let (before, digested) = (inspect(&path).unwrap(), inspect(&path).unwrap());
+    let digest = digested.sha256().unwrap();
+    fs::rename(&other, &path).unwrap();
+    let error = before.sha256().unwrap_err();
+    assert!(error.refused());
+    assert_snapshot!(shown(&error, directory.path()), @"DIR/x.so has changed since it was inspected, a moment ago; run the command again");
+    assert_eq!(digested.sha256().unwrap(), digest);
 }
 
 /// The version in the code counts, whatever the manifest says; and a library of another abi_stable is told by its header.

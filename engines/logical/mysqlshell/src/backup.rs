@@ -51,7 +51,8 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         workers.clear();
     }
     let bytes = catalogue.tables.iter().map(|table| table.bytes).sum();
-    let objects = metadata::objects(&catalogue, &options) + rows::objects(&options, &catalogue.tables) + 5;
+    let objects =
+        metadata::objects(&catalogue, &options) + rows::objects(&options, job.threads(), &catalogue.tables) + 5;
     job.expect(Some(bytes), Some(objects));
 
     let as_bytes = rows::as_bytes(job, &mut catalogue.tables, &mut workers)?;

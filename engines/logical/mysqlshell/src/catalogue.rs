@@ -77,7 +77,7 @@ pub(crate) struct Partition {
 }
 
 /// A table with rows; MariaDB's sequences are among the schema's other objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) schema: String,
     pub(crate) name: String,

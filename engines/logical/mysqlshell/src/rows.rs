@@ -2,7 +2,7 @@
 //!
 //! Each worker has a session with a snapshot, and takes from one queue whatever is largest: a table to be cut into ranges, a
 //! range, a table that is small or can not be cut. So the large come first, the ranges of one table are read by several
-//! workers at once, and all are busy to the end.
+//! workers at once, and what comes last is cut smaller: all are busy to the end.
 
 mod encode;
 mod escape;
@@ -11,6 +11,7 @@ mod files;
 mod plan;
 mod queue;
 mod source;
+mod targets;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use encode::Totals;
 pub(crate) use exact::as_bytes;
 use queue::{Queue, Task};
 use source::Source;
+use targets::targets;
 pub(crate) use worker::Worker;
 
 /// What the data files came to.
@@ -66,17 +68,19 @@ fn with_rows(tables: &[Table]) -> impl Iterator<Item = &Table> {
 }
 
 /// How many objects these tables' data files will be, about.
-pub(crate) fn objects(options: &Options, tables: &[Table]) -> u64 {
-    let files = |source: Source<'_>| {
-        let cut = source.table.key.is_empty() || plan::can_be_cut(source);
-        let chunks = if cut {
-            source.bytes() / options.bytes_per_chunk
+pub(crate) fn objects(options: &Options, threads: usize, tables: &[Table]) -> u64 {
+    let files = |(source, target): (Source<'_>, u64)| {
+        let chunks = if source.table.key.is_empty() {
+            source.bytes() / options.bytes_per_chunk + 1
+        } else if plan::can_be_cut(source) {
+            source.bytes() / target
         } else {
             0
         };
-        2 * (1 + chunks + u64::from(source.table.key.is_empty()))
+        2 * (1 + chunks)
     };
-    with_rows(tables).flat_map(Source::all).map(files).sum()
+    let all = targets(with_rows(tables), options.bytes_per_chunk, threads);
+    all.into_iter().map(files).sum()
 }
 
 /// Dumps the rows of `tables`, by all `workers` at once; their snapshots end with them.
@@ -89,11 +93,12 @@ pub(crate) fn dump(
     tables: &[Table],
     workers: Vec<Worker>,
 ) -> Result<Dumped, EngineError> {
-    let sources = with_rows(tables).flat_map(Source::all);
+    let sources = targets(with_rows(tables), options.bytes_per_chunk, workers.len());
+    let sources = sources.into_iter().map(|(source, target)| Task::Source(source, target));
     let shared = Shared {
         job,
         options,
-        queue: Queue::new(sources.map(Task::Source).collect()),
+        queue: Queue::new(sources.collect()),
         dumped: Mutex::default(),
     };
     for table in with_rows(tables) {

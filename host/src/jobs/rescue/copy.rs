@@ -72,7 +72,7 @@ impl Host {
             ],
         );
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::FullBackup {
                 job: job_spec(&id, cluster, options.clone(), scratch.path(), threads),
                 server: server.clone(),
@@ -113,7 +113,7 @@ impl Host {
                 usable,
                 index,
             },
-        );
+        )?;
         repository.commit(&manifest, &lock)?;
         lock.release()?;
         let tables: BTreeSet<TableRef> = repository

@@ -94,7 +94,7 @@ impl Workers {
         let id = new_backup_id(Timestamp::now(), BackupKind::Full, &plugin.manifest.name).replace("-full-", "-serve-");
         let scratch = scratch_in(&private.directory)?;
         let assignment = Assignment {
-            plugin: plugin_file(plugin),
+            plugin: plugin_file(plugin)?,
             call: Call::Serve {
                 job: job_spec(
                     &id,

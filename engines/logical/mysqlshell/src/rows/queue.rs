@@ -12,8 +12,8 @@ use super::source::Source;
 /// Something to do.
 #[derive(Debug, Clone)]
 pub(crate) enum Task<'a> {
-    /// A table or partition: to be cut, or dumped as a whole.
-    Source(Source<'a>),
+    /// A table or partition: to be cut into chunks of so many bytes, or dumped as a whole.
+    Source(Source<'a>, u64),
     /// One of the chunks that it was cut into.
     Chunk {
         source: Source<'a>,
@@ -26,7 +26,7 @@ pub(crate) enum Task<'a> {
 impl Task<'_> {
     fn bytes(&self) -> u64 {
         match self {
-            Self::Source(source) => source.bytes(),
+            Self::Source(source, _) => source.bytes(),
             Self::Chunk { chunk, .. } => chunk.bytes,
         }
     }
@@ -105,7 +105,7 @@ impl<'a> Queue<'a> {
             }
             match state.tasks.pop() {
                 Some(Queued { task, .. }) => {
-                    state.open += usize::from(matches!(task, Task::Source(_)));
+                    state.open += usize::from(matches!(task, Task::Source(..)));
                     return Some(task);
                 }
                 None if state.open == 0 => return None,

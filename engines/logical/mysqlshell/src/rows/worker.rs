@@ -101,7 +101,7 @@ impl Worker {
     fn perform<'a>(&mut self, shared: &Shared<'a>, task: Task<'a>, buffer: &mut Vec<u8>) -> Result<(), EngineError> {
         shared.check()?;
         match task {
-            Task::Source(source) => self.source(shared, source, buffer),
+            Task::Source(source, target) => self.source(shared, source, target, buffer),
             Task::Chunk {
                 source,
                 chunk,
@@ -112,8 +112,13 @@ impl Worker {
     }
 
     /// Cuts a source into chunks for all workers, or dumps it.
-    fn source<'a>(&mut self, shared: &Shared<'a>, source: Source<'a>, buffer: &mut Vec<u8>) -> Result<(), EngineError> {
-        let target = shared.options.bytes_per_chunk;
+    fn source<'a>(
+        &mut self,
+        shared: &Shared<'a>,
+        source: Source<'a>,
+        target: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), EngineError> {
         let mut chunks = if plan::is_large(source.bytes(), target) && plan::can_be_cut(source) {
             shared.job.doing(format!("planning {}", source.name()));
             plan::plan(shared.job, &mut self.session, source, target)?
