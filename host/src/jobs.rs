@@ -77,7 +77,7 @@ impl Workers {
     fn engine(&self, name: &str, operation: Operation) -> Result<&Inspected> {
         let plugin = self.plugins.find(name)?;
         if plugin.manifest.has(operation) {
-            return Ok(plugin);
+            return chosen(plugin);
         }
         Err(Error::new(
             ErrorKind::Unsupported,
@@ -111,6 +111,12 @@ impl Workers {
         };
         self.runtime.block_on(supervisor::run(assignment, limits, watcher))
     }
+}
+
+/// The engine that a job has chosen: from now on it is this file, whatever comes to lie in its place.
+fn chosen(plugin: &Inspected) -> Result<&Inspected> {
+    plugin.sha256()?;
+    Ok(plugin)
 }
 
 /// A library file for a worker.

@@ -7,6 +7,7 @@
 pub mod discover;
 mod elf;
 mod error;
+mod frugal;
 pub mod inspect;
 mod layout;
 // dlopen and reading a symbol can not be done without unsafe code.

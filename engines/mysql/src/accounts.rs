@@ -27,8 +27,14 @@ use script::Script;
 const CREATE: &str = "create";
 const GRANT: &str = "grant";
 
-/// Accounts that servers make for themselves.
-const RESERVED: [&str; 4] = ["mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"];
+/// Accounts that servers make for themselves, and Amazon for its own use.
+const RESERVED: [&str; 5] = [
+    "mysql.sys",
+    "mysql.session",
+    "mysql.infoschema",
+    "mariadb.sys",
+    "rdsadmin",
+];
 /// MariaDB's role that everybody has. It is on every server and so never made.
 const PUBLIC: &str = "PUBLIC";
 

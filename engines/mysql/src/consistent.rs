@@ -14,7 +14,8 @@
 //!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session. Then the lock is let go.
 //!
 //! Where the account may not do 2 or 5 and the caller says which tables it will read ([`LockOptions::tables`]), those alone
-//! are locked, and metadata locks keep them as they are (see `tables.rs`).
+//! are locked, and metadata locks keep them as they are (see `tables.rs`). Managed services (Amazon RDS, Aurora) refuse 2 to an account
+//! that has the privilege for it, so that only asking for the lock itself shows it.
 
 mod blockers;
 mod ddl;
@@ -31,7 +32,7 @@ mod wait;
 use std::time::{Duration, Instant};
 
 use backstay_engine_api::job::{JobContext, SessionGuard};
-use backstay_engine_api::{EngineError, Notice, Position, Server};
+use backstay_engine_api::{EngineError, ErrorKind, Notice, Position, Server};
 
 use crate::facts::non_transactional;
 use crate::session::Session;
@@ -57,8 +58,8 @@ pub struct LockOptions<'a> {
     /// How long to try for the lock, and for prepared transactions to be gone, together. Writers wait only during an
     /// attempt, which takes a few seconds at most.
     pub lock_wait: Duration,
-    /// Lists the tables that will be read, for an account that may not lock everything. It is called only then, before
-    /// the snapshots are opened and while a lock is held; each session that opens one should then [`hold`] the tables.
+    /// Lists the tables that will be read, for an account that may not lock everything, or a server that lets nobody do that. It is called
+    /// only then, before the snapshots are opened and while a lock is held; each session that opens one should then [`hold`] the tables.
     /// Without it, such an account is refused.
     pub tables: Option<TableList<'a>>,
 }
@@ -117,7 +118,7 @@ impl ConsistentPoint {
     ///
     /// # Errors
     /// [`Busy`](backstay_engine_api::ErrorKind::Busy) naming the query or the prepared transactions that stood in the way;
-    /// [`Privilege`](backstay_engine_api::ErrorKind::Privilege) with the GRANT, before any lock;
+    /// [`Privilege`](backstay_engine_api::ErrorKind::Privilege), before any lock, with the GRANT or what else to do;
     /// [`Cancelled`](backstay_engine_api::ErrorKind::Cancelled); whatever `open_snapshots` returns. In each case no lock
     /// and no session is left.
     pub fn take<T>(
@@ -128,11 +129,11 @@ impl ConsistentPoint {
     ) -> Result<(Self, T), EngineError> {
         let deadline = Instant::now() + options.lock_wait;
         let mut watcher = Session::connect(server)?;
-        let allowed = match options.tables {
+        let mut allowed = match options.tables {
             Some(_) => preflight::look(&mut watcher)?,
             None => preflight::check(&mut watcher)?,
         };
-        let mut notices = notices(&mut watcher, allowed)?;
+        let without_transactions = non_transactional(&mut watcher, NAMED_TABLES + 1)?;
         let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
         let mut watch = Watch {
             job,
@@ -142,9 +143,13 @@ impl ConsistentPoint {
         };
 
         if allowed.global_lock && allowed.ddl_lock {
-            ddl::wait_for_others(&mut watch, &mut global.session)?;
+            match ddl::wait_for_others(&mut watch, &mut global.session) {
+                Err(error) if options.tables.is_some() && preflight::is_refused(&error) => allowed = allowed.refused(),
+                Err(error) => return Err(refused(&global.session, error)),
+                Ok(()) => {}
+            }
         }
-        let (mut locked_at, mut list) = lock(&mut watch, &mut global.session, options, allowed)?;
+        let (mut locked_at, mut list) = lock(&mut watch, &mut global.session, options, &mut allowed)?;
         loop {
             let prepared = if allowed.prepared {
                 prepared::list(&mut global.session)?
@@ -158,9 +163,10 @@ impl ConsistentPoint {
             if !watch.pause()? {
                 return Err(prepared::in_the_way(&prepared, options.lock_wait));
             }
-            (locked_at, list) = lock(&mut watch, &mut global.session, options, allowed)?;
+            (locked_at, list) = lock(&mut watch, &mut global.session, options, &mut allowed)?;
         }
 
+        let mut notices = notices(&global.session, allowed, &without_transactions);
         let snapshots = open_snapshots(&mut global.session)?;
         let positions = if allowed.position {
             position::read(&mut global.session)?
@@ -219,26 +225,50 @@ fn lock(
     watch: &mut Watch<'_>,
     session: &mut Session,
     options: LockOptions<'_>,
-    allowed: Allowed,
+    allowed: &mut Allowed,
 ) -> Result<(Instant, Option<Vec<TableName>>), EngineError> {
-    match options.tables {
-        Some(list) if !allowed.global_lock => {
-            let (locked_at, tables) = tables::lock(watch, session, list)?;
-            Ok((locked_at, Some(tables)))
-        }
-        list => {
-            watch.lock(session, "FLUSH TABLES WITH READ LOCK", patience::wait)?;
-            let locked_at = Instant::now();
-            let list = list.filter(|_| !allowed.ddl_lock);
-            Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?))
+    if allowed.global_lock {
+        // Where it is going to be refused, nothing is gained by waiting for a moment that suits it.
+        let before = |watch: &mut Watch<'_>| if allowed.managed { Ok(()) } else { patience::wait(watch) };
+        match watch.lock(session, "FLUSH TABLES WITH READ LOCK", before) {
+            Ok(()) => {
+                let locked_at = Instant::now();
+                let list = options.tables.filter(|_| !allowed.ddl_lock);
+                return Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?));
+            }
+            Err(error) if preflight::is_refused(&error) && options.tables.is_some() => *allowed = allowed.refused(),
+            Err(error) => return Err(refused(session, error)),
         }
     }
+    let list = options.tables.ok_or_else(|| EngineError::other("no tables to lock"))?;
+    let (locked_at, tables) = tables::lock(watch, session, list, allowed.refused)?;
+    Ok((locked_at, Some(tables)))
 }
 
-fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, EngineError> {
+/// What to do where the server refuses a global read lock without saying which privilege is missing; any other error as it is.
+fn refused(session: &Session, error: EngineError) -> EngineError {
+    if !preflight::is_refused(&error) {
+        return error;
+    }
+    let message = format!("the server refuses {} a global read lock", session.account());
+    let mut refused = EngineError::new(ErrorKind::Privilege, message).advise(
+        "managed services refuse it whatever was granted: take the backup with the engine `mysqlshell`, which locks the tables of the \
+         backup instead",
+    );
+    refused.causes = error.causes;
+    refused
+}
+
+fn notices(session: &Session, allowed: Allowed, without_transactions: &[String]) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let account = session.account().to_owned();
-    if !allowed.global_lock {
+    let account = session.account();
+    if allowed.refused {
+        let text = format!(
+            "the server refuses {account} a global read lock, as managed services do: the tables of the backup were locked together \
+             instead (no others were) and kept from being altered; views, routines and events were compared at the end"
+        );
+        notices.push(Notice::new("no-global-lock", text));
+    } else if !allowed.global_lock {
         let text = format!(
             "{account} may not take a global read lock: the tables of the backup were locked together instead, and tables \
              outside of it were not (it would take {})",
@@ -246,7 +276,7 @@ fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, Engin
         );
         notices.push(Notice::new("no-global-lock", text));
     }
-    if !allowed.ddl_lock {
+    if !allowed.ddl_lock && !allowed.refused {
         let privilege = if session.flavour().is_mariadb() {
             "RELOAD"
         } else {
@@ -273,9 +303,9 @@ fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, Engin
         );
         notices.push(Notice::new("prepared-not-seen", text));
     }
-    let tables = non_transactional(session, NAMED_TABLES + 1)?;
+    let tables = without_transactions;
     if tables.is_empty() {
-        return Ok(notices);
+        return notices;
     }
     let more = if tables.len() > NAMED_TABLES { " and more" } else { "" };
     let names = tables[..tables.len().min(NAMED_TABLES)].join(", ");
@@ -286,5 +316,5 @@ fn notices(session: &mut Session, allowed: Allowed) -> Result<Vec<Notice>, Engin
     };
     let text = format!("tables without transactions ({names}{more}): {what}");
     notices.push(Notice::new("non-transactional-tables", text));
-    Ok(notices)
+    notices
 }

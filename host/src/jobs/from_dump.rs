@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::restore::{Source, Terms};
-use super::{Observer, Workers, engine_ref};
+use super::{Observer, Workers, chosen, engine_ref};
 use crate::directory::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
@@ -85,7 +85,7 @@ impl Workers {
         };
         let found: Vec<&Inspected> = self.plugins.engines().filter(fits).collect();
         match found[..] {
-            [only] => Ok(only),
+            [only] => chosen(only),
             [] => {
                 let looked: Vec<String> = self
                     .plugins

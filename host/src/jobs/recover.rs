@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::clean::Killed;
 use super::restore::{Follower, Source, Terms};
-use super::{Host, Observer, job_spec, options, plugin_file};
+use super::{Host, Observer, chosen, job_spec, options, plugin_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
 use crate::recovery::{self, Holdings, LogSource, Plan, Unusable, Wanted};
@@ -424,7 +424,7 @@ impl Host {
             })
             .collect();
         fitting.sort_by_key(|plugin| (plugin.manifest.name != PREFERRED, plugin.manifest.name.clone()));
-        fitting.first().copied().ok_or_else(|| {
+        let first = fitting.first().copied().ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
                 "logs have to be replayed, and there is no engine here that does that on such a target",
@@ -432,7 +432,8 @@ impl Host {
             .advise(format!(
                 "install the engine `{PREFERRED}`; `backstay engines list` shows those that there are"
             ))
-        })
+        })?;
+        chosen(first)
     }
 }
 

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::restore::{Follower, Private, Terms};
-use super::{Host, Observer, job_spec, plugin_file, recover};
+use super::{Host, Observer, chosen, job_spec, plugin_file, recover};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
 use crate::recovery::Plan;
@@ -176,7 +176,7 @@ impl Host {
                 "install the engine `{PREFERRED}`; `backstay engines list` shows those that there are"
             ))
         })?;
-        Ok((server, plugin))
+        Ok((server, chosen(plugin)?))
     }
 
     /// The recovery of the private copy.

@@ -3,7 +3,7 @@
 //! A processor's SHA-256 instructions wait for their own results most of the time: two digests, a block of each in turn,
 //! take two thirds of the time that they take one after the other. The blocks of one object do not help each other, those
 //! of two do. So a thread with bytes to digest leaves them on the [`Desk`] and goes on; the next thread with bytes of another object
-//! digests both. What nobody has taken when its object has more, or ends, its own thread digests.
+//! digests both. What nobody has taken its own thread digests: when too much waits, and when the object ends.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};
@@ -22,7 +22,7 @@ const MOST_WAITING: usize = 1 << 20;
 
 const BLOCK: usize = 64;
 
-/// Where bytes that are to be digested wait, those of one object at a time.
+/// Names the object whose bytes wait to be digested, one at a time; the bytes stay with it.
 #[derive(Debug, Default)]
 pub(super) struct Desk(Mutex<Weak<Mutex<Running>>>);
 
@@ -60,13 +60,16 @@ impl Digest {
             mine.catch_up(0);
             return;
         }
-        if let Some(other) = desk.take(&self.0)
-            // Its own thread may be at it, and does what is to be done then.
-            && let Ok(mut theirs) = other.try_lock()
-        {
-            both(&mut mine, &mut theirs);
-            if theirs.waiting_bytes > 0 && !desk.leave(&other) {
-                theirs.catch_up(0);
+        if let Some(other) = desk.take(&self.0) {
+            match other.try_lock() {
+                Ok(mut theirs) => {
+                    both(&mut mine, &mut theirs);
+                    if theirs.waiting_bytes > 0 && !desk.leave(&other) {
+                        theirs.catch_up(0);
+                    }
+                }
+                // Its own thread is at it. What is left on the desk for nothing does no harm.
+                Err(_) => drop(desk.leave(&other)),
             }
         }
         mine.catch_up(MOST_WAITING);
@@ -282,10 +285,13 @@ mod tests {
             assert!(lock(&digest.0).waiting_bytes <= MOST_WAITING);
         }
         // One that is left by an object that is gone is as good as none.
-        let gone = Digest::default();
-        gone.update(random(&mut random_bytes, WORTH_LEAVING), &Desk::default(), false);
-        drop(gone);
         assert_eq!(digest.finish(), expected(&all));
+        drop(digest);
+        let next = Digest::default();
+        let bytes = random(&mut random_bytes, WORTH_LEAVING);
+        next.update(bytes.clone(), &desk, false);
+        assert_eq!(lock(&next.0).waiting_bytes, bytes.len());
+        assert_eq!(next.finish(), expected(&bytes));
     }
 
     #[test]

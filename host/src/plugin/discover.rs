@@ -191,7 +191,7 @@ impl Discovery {
 /// Decides between files of one directory that are the same engine: copies of one file are one, anything else is ambiguous.
 fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
     let mut here: BTreeMap<String, usize> = BTreeMap::new();
-    let mut doubles = Vec::new();
+    let (mut doubles, mut broken) = (Vec::new(), Vec::new());
     for at in 0..found.len() {
         let Ok(engine) = &found[at].result else { continue };
         if found[at].shadowed_by.is_some() {
@@ -202,11 +202,14 @@ fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
                 here.insert(engine.manifest.name.clone(), at);
             }
             Some(&first) => {
-                let other = found[first].result.as_ref().map(Inspected::sha256);
-                if matches!((other, engine.sha256()), (Ok(Ok(other)), Ok(digest)) if other == digest) {
-                    found[at].shadowed_by = Some(found[first].path.clone());
-                } else {
-                    doubles.push((engine.manifest.name.clone(), first, at));
+                let digest = |at: usize| found[at].result.as_ref().ok().map(Inspected::sha256);
+                match [digest(first), digest(at)] {
+                    [Some(Ok(one)), Some(Ok(other))] if one == other => {
+                        found[at].shadowed_by = Some(found[first].path.clone());
+                    }
+                    [Some(Err(error)), _] => broken.push((first, error)),
+                    [_, Some(Err(error))] => broken.push((at, error)),
+                    _ => doubles.push((engine.manifest.name.clone(), first, at)),
                 }
             }
         }
@@ -216,6 +219,9 @@ fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
         for at in [first, second] {
             found[at].result = Err(error::ambiguous(&name, &paths.0, &paths.1));
         }
+    }
+    for (at, error) in broken {
+        found[at].result = Err(error);
     }
     for (name, at) in here {
         owners.insert(name, found[at].path.clone());

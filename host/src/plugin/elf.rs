@@ -1,4 +1,5 @@
-//! What a library file says in its ELF headers. Nothing of it is trusted: every offset is checked against the file's length.
+//! What a library file says in its ELF headers. Nothing of it is trusted: every offset is checked against the file's length, and what is
+//! read of it in all is bounded (`frugal.rs`).
 
 use std::path::Path;
 

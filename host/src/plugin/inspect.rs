@@ -1,18 +1,20 @@
 //! What a library file is and has, read without running any of it.
 
+use std::cell::RefCell;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use backstay_engine_api::{CONTRACT, EngineManifest};
 use object::ReadCache;
-use object::read::ReadRef;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::frugal::Frugal;
 use super::{PluginError, elf, is_engine_name};
 use crate::repository::index::hex;
 
@@ -35,7 +37,7 @@ pub struct Inspected {
     sha256: OnceLock<String>,
 }
 
-/// Device, inode, size, and the time of the last change, which nobody can set.
+/// Device, inode, size, and the time of the last change of any sort (ctime).
 type Identity = (u64, u64, u64, i64, i64);
 
 /// Reads what a library file's headers lead to, and says what it is.
@@ -44,7 +46,7 @@ type Identity = (u64, u64, u64, i64, i64);
 /// It is no engine that this host can run. Its code is not run in any case.
 pub fn inspect(path: &Path) -> Result<Inspected, PluginError> {
     let (path, file, metadata) = open(path)?;
-    inspect_file(&path, &ReadCache::new(file), &metadata, None)
+    inspect_file(&path, file, &metadata, None)
 }
 
 /// A file, its absolute path, and what the system says of it.
@@ -54,26 +56,29 @@ pub(super) fn open(path: &Path) -> Result<(PathBuf, File, Metadata), PluginError
         source,
     };
     let absolute = std::path::absolute(path).map_err(failed)?;
-    // A pipe or a device would be read without end, or waited for.
-    if !std::fs::metadata(&absolute).map_err(failed)?.is_file() {
+    // Opening a pipe would wait for whoever writes into it.
+    let nonblocking = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(&absolute)
+        .map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    // A pipe or a device would be read without end.
+    if !metadata.is_file() {
         return Err(PluginError::no_plugin(&absolute, "it is no file"));
     }
-    let file = File::open(&absolute).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
     Ok((absolute, file, metadata))
 }
 
 /// Reads all that there is, piece by piece: its SHA-256.
-pub(super) fn digest(mut from: impl Read, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<String> {
+pub(super) fn digest(mut from: impl Read) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut piece = vec![0; PIECE];
     loop {
         match from.read(&mut piece) {
             Ok(0) => return Ok(hex(&digest.finalize())),
-            Ok(read) => {
-                digest.update(&piece[..read]);
-                each(&piece[..read])?;
-            }
+            Ok(read) => digest.update(&piece[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -81,13 +86,21 @@ pub(super) fn digest(mut from: impl Read, mut each: impl FnMut(&[u8]) -> io::Res
 }
 
 /// `file` is what lies at `path`, or a copy of it; `sha256` is its digest, if it is known already.
-pub(super) fn inspect_file<'d>(
+pub(super) fn inspect_file(
     path: &Path,
-    file: impl ReadRef<'d>,
+    file: impl Read + Seek,
     metadata: &Metadata,
     sha256: Option<String>,
 ) -> Result<Inspected, PluginError> {
-    let section = elf::manifest_section(path, file)?;
+    let failure = RefCell::default();
+    let cache = ReadCache::new(Frugal::new(file, &failure));
+    let section = elf::manifest_section(path, &cache).map_err(|error| match failure.take() {
+        Some(source) => PluginError::Read {
+            path: path.to_owned(),
+            source,
+        },
+        None => error,
+    })?;
     let manifest = read_manifest(path, section)?;
     let options_schema = read_schema(path, &manifest)?;
     Ok(Inspected {
@@ -184,7 +197,7 @@ impl Inspected {
             path: path.clone(),
             source,
         };
-        let found = digest(&file, |_| Ok(())).map_err(failed)?;
+        let found = digest(&file).map_err(failed)?;
         let after = file.metadata().map_err(failed)?;
         if [before, after]
             .iter()

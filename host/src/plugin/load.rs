@@ -5,7 +5,7 @@
 //! anything in between.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek};
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -19,7 +19,6 @@ use backstay_engine_api::abi::v1::{EngineModuleRef, HostPort};
 use backstay_engine_api::wire::{Answer, Call};
 use backstay_engine_api::{CONTRACT, EngineError};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use object::ReadCache;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 
@@ -52,15 +51,12 @@ pub fn load(path: &Path, name: &str, sha256: Option<&str>) -> Result<LoadedEngin
         path: path.clone(),
         reason,
     };
-    let no_copy = |error: io::Error| failed(format!("no sealed copy of it in memory: {error}"));
-    let (copy, found) = sealed_copy(name, file).map_err(no_copy)?;
-    let readable = copy.try_clone().map_err(no_copy)?;
-    let inspected = inspect_file(
-        &path,
-        &ReadCache::new(File::from(readable)),
-        &metadata,
-        Some(found.clone()),
-    )?;
+    let no_copy = |error: io::Error| failed(format!("it could not be copied into memory: {error}"));
+    let copy = sealed_copy(name, file).map_err(no_copy)?;
+    let mut readable = File::from(copy.try_clone().map_err(no_copy)?);
+    readable.rewind().map_err(no_copy)?;
+    let found = digest(&readable).map_err(no_copy)?;
+    let inspected = inspect_file(&path, readable, &metadata, Some(found.clone()))?;
     if let Some(expected) = sha256
         && expected != found
     {
@@ -113,8 +109,8 @@ fn read_answer(name: &str, answer: &[u8]) -> Answer {
     })
 }
 
-/// A file in memory that nobody, this process included, can change any more, and its SHA-256.
-fn sealed_copy(name: &str, from: impl Read) -> io::Result<(OwnedFd, String)> {
+/// A file in memory that nobody, this process included, can change any more.
+fn sealed_copy(name: &str, mut from: impl Read) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let name = format!("backstay-{name}");
     // It need not be a program to be mapped as a library, and where `vm.memfd_noexec` is 2 it must not be. Kernels before 6.3
@@ -122,17 +118,17 @@ fn sealed_copy(name: &str, from: impl Read) -> io::Result<(OwnedFd, String)> {
     let copy =
         memfd_create(name.as_str(), flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create(name.as_str(), flags))?;
     let mut file = File::from(copy);
-    let sha256 = digest(from, |piece| file.write_all(piece))?;
+    io::copy(&mut from, &mut file)?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     // The kernel says EBUSY while anything of its own, such as the moving of pages where memory is short, holds one of the file's.
     for _ in 0..SEAL_ATTEMPTS {
         match fcntl_add_seals(&file, seals) {
             Err(Errno::BUSY) => thread::sleep(SEAL_PAUSE),
-            sealed => return sealed.map(|()| (file.into(), sha256)).map_err(Into::into),
+            sealed => return sealed.map(|()| file.into()).map_err(Into::into),
         }
     }
     fcntl_add_seals(&file, seals)?;
-    Ok((file.into(), sha256))
+    Ok(file.into())
 }
 
 fn copy_path(copy: &OwnedFd) -> String {
@@ -208,8 +204,9 @@ fn reason(error: &LibraryError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
-    use crate::repository::index::sha256_hex;
 
     #[test]
     fn what_is_no_answer_is_an_error() {
@@ -232,8 +229,7 @@ mod tests {
 
     #[test]
     fn a_sealed_copy_can_not_be_changed() {
-        let (copy, sha256) = sealed_copy("x", &b"bytes"[..]).unwrap();
-        assert_eq!(sha256, sha256_hex(b"bytes"));
+        let copy = sealed_copy("x", &b"bytes"[..]).unwrap();
         let mut file = File::from(copy);
         assert!(file.write_all(b"more").is_err());
         assert!(file.set_len(0).is_err());

@@ -8,6 +8,7 @@
 //! `tests/` can use it: in a unit test inside the library, the library's types and those of this crate would be two.
 
 mod installed;
+mod refusing;
 mod server;
 mod template;
 
@@ -19,6 +20,7 @@ pub use backstay_engine_api::testing::{MemoryHost, data_dir};
 use backstay_mysql::Session;
 pub use backstay_mysql::{Flavour, mysql};
 pub use installed::{Installed, installed};
+pub use refusing::Refusing;
 pub use server::TestServer;
 
 /// Both servers that everything is tested on.

@@ -53,6 +53,9 @@ pub(crate) enum Gtid {
     Set,
 }
 
+/// `bytes_per_chunk` if it is not set: as MySQL Shell has it.
+pub(crate) const BYTES_PER_CHUNK: u64 = 64_000_000;
+
 /// The engine's options.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -87,7 +90,7 @@ impl Default for Options {
             content: Content::All,
             accounts: true,
             compression: Compression::Zstd,
-            bytes_per_chunk: 64_000_000,
+            bytes_per_chunk: BYTES_PER_CHUNK,
             skip_binary_log: false,
             gtid: Gtid::Ignore,
             defer_indexes: DeferIndexes::All,

@@ -10,6 +10,10 @@ use crate::session::Session;
 pub(super) struct Allowed {
     /// FLUSH TABLES WITH READ LOCK.
     pub(super) global_lock: bool,
+    /// It has the privilege for that, and is refused all the same.
+    pub(super) refused: bool,
+    /// The server is a managed one that may well refuse it.
+    pub(super) managed: bool,
     /// LOCK INSTANCE FOR BACKUP, or what MariaDB has for it.
     pub(super) ddl_lock: bool,
     /// Reading the binary log's position.
@@ -21,10 +25,22 @@ pub(super) struct Allowed {
 impl Allowed {
     const ALL: Self = Self {
         global_lock: true,
+        refused: false,
+        managed: false,
         ddl_lock: true,
         position: true,
         prepared: true,
     };
+
+    /// What is left once the global read lock was refused.
+    pub(super) fn refused(self) -> Self {
+        Self {
+            global_lock: false,
+            refused: true,
+            ddl_lock: false,
+            ..self
+        }
+    }
 }
 
 /// Tries what will be needed under the lock, so that a missing privilege does not come up while everyone waits.
@@ -50,25 +66,48 @@ pub(super) fn still(session: &mut Session) -> Result<(), EngineError> {
 /// # Errors
 /// The session was lost.
 pub(super) fn look(session: &mut Session) -> Result<Allowed, EngineError> {
-    let mut may = |part| match needed(session, part) {
+    let may = |session: &mut Session, part| match needed(session, part) {
         Ok(()) => Ok(true),
         Err(error) if error.kind == ErrorKind::Privilege => Ok(false),
         Err(error) => Err(error),
     };
-    let global_lock = may(Part::GlobalLock)?;
+    let global_lock = may(session, Part::GlobalLock)?;
     Ok(Allowed {
         global_lock,
-        ddl_lock: global_lock && may(Part::DdlLock)?,
-        position: may(Part::Position)?,
-        prepared: may(Part::Prepared)?,
+        refused: false,
+        managed: is_managed(session),
+        ddl_lock: global_lock && may(session, Part::DdlLock)?,
+        position: may(session, Part::Position)?,
+        prepared: may(session, Part::Prepared)?,
     })
 }
 
 /// Whether the server did not want to: SQLSTATE 42000 and 28000, also where its words are another language's; of XA RECOVER it is XAE03.
-fn is_denied(error: &EngineError) -> bool {
-    let states = ["(42000)", "(28000)", "(XAE03)"];
-    let denied = |cause: &String| states.iter().any(|state| cause.contains(state));
-    error.kind == ErrorKind::Privilege || error.causes.iter().any(denied)
+pub(super) fn is_denied(error: &EngineError) -> bool {
+    error.kind == ErrorKind::Privilege || is_refused(error)
+}
+
+/// Whether the server did not want to and did not say which privilege is missing.
+pub(super) fn is_refused(error: &EngineError) -> bool {
+    /// The account has used up what it may do in an hour.
+    const USED_UP: &str = "1226";
+    // As `server_error` begins: the number, and the SQLSTATE in parentheses.
+    let mut words = error.causes.first().into_iter().flat_map(|cause| cause.split(' '));
+    let (number, state) = (words.next(), words.next());
+    error.kind == ErrorKind::Other
+        && number != Some(USED_UP)
+        && matches!(state, Some("(42000):" | "(28000):" | "(XAE03):"))
+}
+
+/// Whether it is one of Amazon's: each has the procedure with which its users end sessions.
+fn is_managed(session: &mut Session) -> bool {
+    const THEIRS: &str =
+        "SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' AND ROUTINE_NAME = 'rds_kill'";
+    session
+        .query_first::<u64>(THEIRS)
+        .ok()
+        .flatten()
+        .is_some_and(|found| found > 0)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -42,18 +42,19 @@ pub fn hold(tables: &[TableName]) -> impl Iterator<Item = String> {
         .map(move |some| some.iter().map(read).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-/// Locks what `list` lists, until it lists just what is locked.
+/// Locks what `list` lists, until it lists just what is locked. `only` says that a global read lock is not to be had.
 pub(super) fn lock(
     watch: &mut Watch<'_>,
     session: &mut Session,
     list: TableList<'_>,
+    only: bool,
 ) -> Result<(Instant, Vec<TableName>), EngineError> {
     loop {
         let tables = list(watch.watcher)?;
         if !tables.is_empty() {
             let names: Vec<String> = tables.iter().map(|table| table.quoted() + " READ").collect();
             let locked = watch.lock(session, &format!("LOCK TABLES {}", names.join(", ")), |_| Ok(()));
-            locked.map_err(|error| explain(session, error))?;
+            locked.map_err(|error| if only { error } else { explain(session, error) })?;
         }
         let locked_at = Instant::now();
         if list(watch.watcher)? == tables {

@@ -74,7 +74,7 @@ impl Definitions {
             format!("definitions changed during the backup, so that what was read may not fit together: {names}{more}");
         Err(EngineError::new(ErrorKind::Busy, message).advise(
             "take the backup again while nobody changes definitions, or give the account what it takes to block them \
-             (BACKUP_ADMIN on MySQL, RELOAD on MariaDB)",
+             (BACKUP_ADMIN and RELOAD on MySQL, RELOAD on MariaDB), where the server lets anybody do that",
         ))
     }
 }

@@ -56,10 +56,10 @@ pub fn content(session: &mut Session) -> Result<Content, EngineError> {
             "SELECT User, Host FROM mysql.user WHERE User NOT IN ({users}, '') ORDER BY 1, 2"
         ))
         .unwrap_or_default();
-    // Routines of `sys` are the server's own, as are MariaDB's in `mysql` (AddGeometryColumn and the like).
+    // Routines of `sys` are the server's own, as are MariaDB's in `mysql` (AddGeometryColumn and the like), and Amazon's.
     let objects = session.query(
         "SELECT CONCAT(ROUTINE_SCHEMA, '.', ROUTINE_NAME) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' \
-         AND DEFINER NOT LIKE 'mariadb.sys@%' AND ROUTINE_NAME NOT IN ('AddGeometryColumn', 'DropGeometryColumn') ORDER BY 1",
+         AND DEFINER NOT LIKE 'mariadb.sys@%' AND DEFINER NOT LIKE 'rdsadmin@%' AND ROUTINE_NAME NOT IN ('AddGeometryColumn', 'DropGeometryColumn') ORDER BY 1",
     )?;
     let accounts = accounts
         .into_iter()

@@ -80,7 +80,7 @@ pub fn left_out(session: &mut Session) -> Result<Vec<Notice>, EngineError> {
     let own = OWN.map(quote_text).join(", ");
     let tables: Vec<String> = session.query(format!(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'mysql' AND TABLE_TYPE <> 'VIEW' AND \
-         LOWER(TABLE_NAME) NOT IN ({own}) AND TABLE_NAME NOT LIKE 'gtid\\_slave\\_pos\\_%' ORDER BY 1"
+         LOWER(TABLE_NAME) NOT IN ({own}) AND TABLE_NAME NOT LIKE 'gtid\\_slave\\_pos\\_%' AND TABLE_NAME NOT LIKE 'rds\\_%' ORDER BY 1"
     ))?;
     let notice = |table| {
         Notice::new(

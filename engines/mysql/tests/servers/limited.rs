@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstay_bed::{TestServer, on_both, run, until_waits};
+use backstay_bed::{Refusing, TestServer, on_both, run, until_runs, until_waits};
 use backstay_engine_api::{EngineError, ErrorKind, Server};
 use backstay_mysql::{ConsistentPoint, Flavour, LockOptions, Session, TableName, consistent};
 
@@ -16,6 +16,7 @@ on_both!(
     changed_definitions_are_an_error,
     whoever_writes_is_named,
     the_global_lock_without_blocking_ddl,
+    the_global_lock_refused_all_the_same,
 );
 
 /// What everybody needs who reads; LOCK TABLES, and seeing the position.
@@ -235,4 +236,52 @@ fn the_global_lock_without_blocking_ddl(flavour: Flavour) {
     let error = session.run("ALTER TABLE shop.log ADD COLUMN c INT, FORCE").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Busy, "{error}");
     point.release().unwrap();
+}
+
+/// As managed services do, to an account that has every privilege.
+fn the_global_lock_refused_all_the_same(flavour: Flavour) {
+    let bed = TestServer::start(flavour);
+    shop(&bed);
+    run(&mut bed.session(), &["CREATE PROCEDURE mysql.rds_kill(id INT) KILL id"]);
+    // Nobody waits for it, as they would before a global read lock on MySQL.
+    let mut reader = bed.session();
+    let reading = reader.connection_id();
+    let reads = thread::spawn(move || reader.run("SELECT SLEEP(300) FROM shop.account"));
+    until_runs(&mut bed.session(), "SELECT SLEEP(300)");
+    thread::sleep(Duration::from_secs(3));
+
+    let server = Refusing::start(&bed, &["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE"]).address();
+    let host = TestHost::default();
+    let begin = Instant::now();
+    let (point, snapshots) = take(&host, &server, Duration::from_secs(60)).unwrap_or_else(|error| panic!("{error}"));
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    run(&mut bed.session(), &[&format!("KILL {reading}")]);
+    assert!(reads.join().unwrap().is_err());
+    assert_eq!(codes(&point), ["no-global-lock"]);
+    let text = &point.notices()[0].text;
+    assert!(
+        text.contains("as managed services do") && !text.contains("GRANT"),
+        "{text}"
+    );
+    assert_eq!(point.positions().len(), 2);
+    assert_eq!(snapshots.len(), 3);
+    let mut session = bed.session();
+    run(
+        &mut session,
+        &["SET SESSION lock_wait_timeout = 1", "INSERT INTO shop.log () VALUES ()"],
+    );
+    let error = session.run("ALTER TABLE shop.log ADD COLUMN c INT, FORCE").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    point.release().unwrap();
+    host.assert_all_released();
+
+    // Whoever can not say which tables it will read is told what to do.
+    let server = Refusing::start(&bed, &["FLUSH TABLES WITH READ LOCK"]).address();
+    let error = host
+        .job(move |job| ConsistentPoint::take(job, &server, LockOptions::default(), |_| Ok(())))
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Privilege, "{error}");
+    assert!(error.advice.unwrap_or_default().contains("the engine `mysqlshell`"));
+    host.assert_all_released();
 }

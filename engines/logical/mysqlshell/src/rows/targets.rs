@@ -4,16 +4,19 @@ use std::cmp::Reverse;
 
 use super::source::Source;
 use crate::catalogue::Table;
+use crate::options::BYTES_PER_CHUNK;
 
-/// Where a thread has nothing left to do, another has at most one chunk left: of what is still to be done, each thread's share is
-/// so many chunks.
+/// At the end a thread waits for another about as long as one chunk takes: so many chunks are each thread's share of what is left to do.
 const CHUNKS_LEFT: u64 = 4;
 
 /// Smaller chunks are not made for that, in bytes: each costs a file, and a few look-ups.
 const SMALLEST: u64 = 8_000_000;
 
+/// Nor more of them than this: where there are very many objects, small ones are put together into files that only Backstay reads.
+const MOST_CHUNKS: u64 = 200;
+
 /// The tables' sources, the largest first, as they are dumped, and of how many bytes the chunks of each are to be: `most`, or a share of
-/// what is left to do from there on.
+/// what is left to do from there on. Whoever wants larger chunks than usual gets them.
 pub(crate) fn targets<'a>(
     tables: impl Iterator<Item = &'a Table>,
     most: u64,
@@ -22,14 +25,12 @@ pub(crate) fn targets<'a>(
     let mut sources: Vec<_> = tables.flat_map(Source::all).collect();
     sources.sort_by_key(|source| Reverse(source.bytes()));
     let mut left: u64 = sources.iter().map(Source::bytes).sum();
+    let least = SMALLEST.max(left / MOST_CHUNKS);
+    let even = threads > 1 && most <= BYTES_PER_CHUNK;
     let with_target = |source: Source<'a>| {
         let share = left / (threads.max(1) as u64 * CHUNKS_LEFT);
         left -= source.bytes();
-        let target = if threads > 1 {
-            share.max(SMALLEST).min(most)
-        } else {
-            most
-        };
+        let target = if even { share.max(least).min(most) } else { most };
         (source, target)
     };
     sources.into_iter().map(with_target).collect()
@@ -63,6 +64,14 @@ mod tests {
             of(&tables, 10, 2),
             expected.map(|(name, target)| (name, target.min(10)))
         );
+    }
+
+    #[test]
+    fn a_great_many_threads_make_no_great_many_chunks() {
+        let tables: Vec<Table> = (0..20).map(|_| table("t", 400)).collect();
+        let chunks: u64 = of(&tables, 64, 64).iter().map(|(_, target)| 400 / target).sum();
+        assert!(chunks <= MOST_CHUNKS, "{chunks}");
+        assert_eq!(of(&tables, 1000, 64)[19], ("t", 1000));
     }
 
     #[test]
