@@ -213,6 +213,17 @@ fn whoever_writes_is_named(flavour: Flavour) {
     );
 }
 
+/// While a point is held.
+fn rows_may_come_and_columns_not(bed: &TestServer) {
+    let mut session = bed.session();
+    run(
+        &mut session,
+        &["SET SESSION lock_wait_timeout = 1", "INSERT INTO shop.log () VALUES ()"],
+    );
+    let error = session.run("ALTER TABLE shop.log ADD COLUMN c INT, FORCE").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+}
+
 /// MySQL has privileges of their own for the two; MariaDB's RELOAD is enough for both.
 fn the_global_lock_without_blocking_ddl(flavour: Flavour) {
     let bed = TestServer::start(flavour);
@@ -228,13 +239,7 @@ fn the_global_lock_without_blocking_ddl(flavour: Flavour) {
     };
     assert_eq!(codes(&point), expected);
     assert_eq!(point.positions().len(), 2);
-    let mut session = bed.session();
-    run(
-        &mut session,
-        &["SET SESSION lock_wait_timeout = 1", "INSERT INTO shop.log () VALUES ()"],
-    );
-    let error = session.run("ALTER TABLE shop.log ADD COLUMN c INT, FORCE").unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    rows_may_come_and_columns_not(&bed);
     point.release().unwrap();
 }
 
@@ -265,13 +270,7 @@ fn the_global_lock_refused_all_the_same(flavour: Flavour) {
     );
     assert_eq!(point.positions().len(), 2);
     assert_eq!(snapshots.len(), 3);
-    let mut session = bed.session();
-    run(
-        &mut session,
-        &["SET SESSION lock_wait_timeout = 1", "INSERT INTO shop.log () VALUES ()"],
-    );
-    let error = session.run("ALTER TABLE shop.log ADD COLUMN c INT, FORCE").unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    rows_may_come_and_columns_not(&bed);
     point.release().unwrap();
     host.assert_all_released();
 
