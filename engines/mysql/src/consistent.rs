@@ -144,8 +144,10 @@ impl ConsistentPoint {
 
         if allowed.global_lock && allowed.ddl_lock {
             match ddl::wait_for_others(&mut watch, &mut global.session) {
-                Err(error) if options.tables.is_some() && preflight::is_refused(&error) => allowed = allowed.refused(),
-                Err(error) => return Err(refused(&global.session, error)),
+                Err(error) if preflight::is_refused(&error) && options.tables.is_some() => {
+                    allowed = allowed.without_global_lock();
+                }
+                Err(error) => return Err(explain(&global.session, error)),
                 Ok(()) => {}
             }
         }
@@ -227,26 +229,28 @@ fn lock(
     options: LockOptions<'_>,
     allowed: &mut Allowed,
 ) -> Result<(Instant, Option<Vec<TableName>>), EngineError> {
-    if allowed.global_lock {
-        // Where it is going to be refused, nothing is gained by waiting for a moment that suits it.
-        let before = |watch: &mut Watch<'_>| if allowed.managed { Ok(()) } else { patience::wait(watch) };
-        match watch.lock(session, "FLUSH TABLES WITH READ LOCK", before) {
-            Ok(()) => {
-                let locked_at = Instant::now();
-                let list = options.tables.filter(|_| !allowed.ddl_lock);
-                return Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?));
-            }
-            Err(error) if preflight::is_refused(&error) && options.tables.is_some() => *allowed = allowed.refused(),
-            Err(error) => return Err(refused(session, error)),
-        }
+    if let (Some(list), false) = (options.tables, allowed.global_lock) {
+        let (locked_at, tables) = tables::lock(watch, session, list, allowed.refused)?;
+        return Ok((locked_at, Some(tables)));
     }
-    let list = options.tables.ok_or_else(|| EngineError::other("no tables to lock"))?;
-    let (locked_at, tables) = tables::lock(watch, session, list, allowed.refused)?;
-    Ok((locked_at, Some(tables)))
+    // Where it is going to be refused, nothing is gained by waiting for a moment that suits it.
+    let before = |watch: &mut Watch<'_>| if allowed.managed { Ok(()) } else { patience::wait(watch) };
+    match watch.lock(session, "FLUSH TABLES WITH READ LOCK", before) {
+        Ok(()) => {
+            let locked_at = Instant::now();
+            let list = options.tables.filter(|_| !allowed.ddl_lock);
+            Ok((locked_at, list.map(|list| list(watch.watcher)).transpose()?))
+        }
+        Err(error) if preflight::is_refused(&error) && options.tables.is_some() => {
+            *allowed = allowed.without_global_lock();
+            lock(watch, session, options, allowed)
+        }
+        Err(error) => Err(explain(session, error)),
+    }
 }
 
 /// What to do where the server refuses a global read lock without saying which privilege is missing; any other error as it is.
-fn refused(session: &Session, error: EngineError) -> EngineError {
+fn explain(session: &Session, error: EngineError) -> EngineError {
     if !preflight::is_refused(&error) {
         return error;
     }

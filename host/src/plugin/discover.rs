@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 
 use super::inspect::{Inspected, inspect};
 use super::{PluginError, error};
@@ -172,7 +169,8 @@ impl Discovery {
             }
         };
         let start = self.found.len();
-        for (path, result) in inspect_all(files) {
+        for path in files {
+            let result = inspect(&path).and_then(named_rightly);
             if !named && matches!(result, Err(PluginError::NoPlugin { .. })) {
                 continue;
             }
@@ -226,29 +224,6 @@ fn settle(found: &mut [Found], owners: &mut BTreeMap<String, PathBuf>) {
     for (name, at) in here {
         owners.insert(name, found[at].path.clone());
     }
-}
-
-/// Inspects files on all processors.
-fn inspect_all(files: Vec<PathBuf>) -> Vec<(PathBuf, Result<Inspected, PluginError>)> {
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(files.len());
-    let next = AtomicUsize::new(0);
-    let mut results: Vec<_> = thread::scope(|scope| {
-        let work = || {
-            let mut done = Vec::new();
-            while let Some((at, path)) = Some(next.fetch_add(1, Relaxed)).and_then(|at| Some((at, files.get(at)?))) {
-                done.push((at, path.clone(), inspect(path).and_then(named_rightly)));
-            }
-            done
-        };
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut results = work();
-        for other in others {
-            results.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        results
-    });
-    results.sort_by_key(|(at, ..)| *at);
-    results.into_iter().map(|(_, path, result)| (path, result)).collect()
 }
 
 /// An engine whose file is named after it: `libbackstay_mysqldump.so`, `mysqldump-1.2.so`. Operators see the file's name, and a

@@ -20,7 +20,7 @@ pub use backstay_engine_api::testing::{MemoryHost, data_dir};
 use backstay_mysql::Session;
 pub use backstay_mysql::{Flavour, mysql};
 pub use installed::{Installed, installed};
-pub use refusing::Refusing;
+pub use refusing::refusing;
 pub use server::TestServer;
 
 /// Both servers that everything is tested on.

@@ -1,4 +1,4 @@
-//! [`Refusing`]: a way to a server on which some statements are refused, as managed services refuse them.
+//! [`refusing()`]: a way to a server on which some statements are refused, as managed services refuse them.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,42 +15,28 @@ const QUERY: u8 = 3;
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
-/// Passes on what clients send to a server, but for statements that it answers itself, with error 1045 (28000), "Access denied".
+/// A way to a server that passes on what clients send, but for statements that begin so: these it answers itself, with error 1045 (28000),
+/// "Access denied". It is there as long as the process.
 ///
 /// So Amazon RDS and Aurora refuse FLUSH TABLES WITH READ LOCK to accounts that have the privilege for it.
-#[derive(Debug)]
-pub struct Refusing {
-    address: Server,
-}
-
-impl Refusing {
-    /// Statements that begin so are refused. It is there as long as the process.
-    ///
-    /// # Panics
-    /// It can not listen.
-    pub fn start(bed: &TestServer, statements: &'static [&'static str]) -> Self {
-        let real = bed.address();
-        let to = real.socket.clone().expect("a server with a socket");
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let socket = bed.dir().join(format!("refusing-{number}.sock"));
-        let listener = UnixListener::bind(&socket).expect("a socket in the test's directory");
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                // A connection that breaks is the client's to notice.
-                let _ = serve(&client, &to, statements);
-            }
-        });
-        Self {
-            address: Server {
-                socket: Some(socket),
-                ..real
-            },
+///
+/// # Panics
+/// It can not listen.
+pub fn refusing(bed: &TestServer, statements: &'static [&'static str]) -> Server {
+    let real = bed.address();
+    let to = real.socket.clone().expect("a server with a socket");
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let socket = bed.dir().join(format!("refusing-{number}.sock"));
+    let listener = UnixListener::bind(&socket).expect("a socket in the test's directory");
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            // A connection that breaks is the client's to notice.
+            let _ = serve(&client, &to, statements);
         }
-    }
-
-    /// How a client reaches the server this way.
-    pub fn address(&self) -> Server {
-        self.address.clone()
+    });
+    Server {
+        socket: Some(socket),
+        ..real
     }
 }
 

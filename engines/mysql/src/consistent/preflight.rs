@@ -33,7 +33,7 @@ impl Allowed {
     };
 
     /// What is left once the global read lock was refused.
-    pub(super) fn refused(self) -> Self {
+    pub(super) fn without_global_lock(self) -> Self {
         Self {
             global_lock: false,
             refused: true,
@@ -83,7 +83,7 @@ pub(super) fn look(session: &mut Session) -> Result<Allowed, EngineError> {
 }
 
 /// Whether the server did not want to: SQLSTATE 42000 and 28000, also where its words are another language's; of XA RECOVER it is XAE03.
-pub(super) fn is_denied(error: &EngineError) -> bool {
+fn is_denied(error: &EngineError) -> bool {
     error.kind == ErrorKind::Privilege || is_refused(error)
 }
 

@@ -59,7 +59,8 @@ pub fn content(session: &mut Session) -> Result<Content, EngineError> {
     // Routines of `sys` are the server's own, as are MariaDB's in `mysql` (AddGeometryColumn and the like), and Amazon's.
     let objects = session.query(
         "SELECT CONCAT(ROUTINE_SCHEMA, '.', ROUTINE_NAME) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' \
-         AND DEFINER NOT LIKE 'mariadb.sys@%' AND DEFINER NOT LIKE 'rdsadmin@%' AND ROUTINE_NAME NOT IN ('AddGeometryColumn', 'DropGeometryColumn') ORDER BY 1",
+         AND DEFINER NOT LIKE 'mariadb.sys@%' AND DEFINER NOT LIKE 'rdsadmin@%' \
+         AND ROUTINE_NAME NOT IN ('AddGeometryColumn', 'DropGeometryColumn') ORDER BY 1",
     )?;
     let accounts = accounts
         .into_iter()

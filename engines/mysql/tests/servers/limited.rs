@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstay_bed::{Refusing, TestServer, on_both, run, until_runs, until_waits};
+use backstay_bed::{TestServer, on_both, refusing, run, until_runs, until_waits};
 use backstay_engine_api::{EngineError, ErrorKind, Server};
 use backstay_mysql::{ConsistentPoint, Flavour, LockOptions, Session, TableName, consistent};
 
@@ -255,7 +255,7 @@ fn the_global_lock_refused_all_the_same(flavour: Flavour) {
     until_runs(&mut bed.session(), "SELECT SLEEP(300)");
     thread::sleep(Duration::from_secs(3));
 
-    let server = Refusing::start(&bed, &["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE"]).address();
+    let server = refusing(&bed, &["FLUSH TABLES WITH READ LOCK", "BACKUP STAGE"]);
     let host = TestHost::default();
     let begin = Instant::now();
     let (point, snapshots) = take(&host, &server, Duration::from_secs(60)).unwrap_or_else(|error| panic!("{error}"));
@@ -275,7 +275,7 @@ fn the_global_lock_refused_all_the_same(flavour: Flavour) {
     host.assert_all_released();
 
     // Whoever can not say which tables it will read is told what to do.
-    let server = Refusing::start(&bed, &["FLUSH TABLES WITH READ LOCK"]).address();
+    let server = refusing(&bed, &["FLUSH TABLES WITH READ LOCK"]);
     let error = host
         .job(move |job| ConsistentPoint::take(job, &server, LockOptions::default(), |_| Ok(())))
         .map(|_| ())

@@ -12,7 +12,7 @@ const CHUNKS_LEFT: u64 = 4;
 /// Smaller chunks are not made for that, in bytes: each costs a file, and a few look-ups.
 const SMALLEST: u64 = 8_000_000;
 
-/// Nor more of them than this: where there are very many objects, small ones are put together into files that only Backstay reads.
+/// Nor many more of them than this: where there are very many objects, small ones are put together into files that only Backstay reads.
 const MOST_CHUNKS: u64 = 200;
 
 /// The tables' sources, the largest first, as they are dumped, and of how many bytes the chunks of each are to be: `most`, or a share of
