@@ -32,7 +32,7 @@ mod verify;
 
 pub use options::{Bundling, Compression, SinkOptions};
 pub use problem::{Problem, ProblemKind};
-pub use sink::{BackupSink, Counters, MAX_OPEN};
+pub use sink::{BackupSink, Brake, Counters, MAX_OPEN};
 pub use source::{BackupSource, ObjectStream};
 pub use verify::{VerifyOptions, verify};
 

@@ -1,5 +1,6 @@
 //! Processes that a test kills.
 
+use std::fs;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +18,13 @@ pub fn children(of: u32) -> Vec<u32> {
         .lines()
         .filter_map(|line| line.parse().ok())
         .collect()
+}
+
+/// Whether a process runs: a zombie, which nobody has asked how it ended, does not.
+pub fn runs(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// Kills a process as `kill -9` does. One that has ended by itself is as good.

@@ -9,7 +9,7 @@ use backstay_bed::{BOTH, Flavour, TestServer, until};
 use backstay_mysql::mysql;
 use backstay_tests::backstay::Backstay;
 use backstay_tests::bank::{self, Load};
-use backstay_tests::processes::{children, kill};
+use backstay_tests::processes::{children, kill, runs};
 use backstay_tests::sessions::{none_stays, sessions};
 use mysql::prelude::Queryable;
 use rand::rngs::StdRng;
@@ -90,6 +90,10 @@ fn killed_at_random_moments(flavour: Flavour, engine: &str) {
         }
         if round % 8 == 7 {
             backstay.run(&["backup", "--engine", engine]).ok();
+            // A worker whose supervisor is gone may take a while to stop, and takes back what it wrote itself.
+            until("the killed job's worker ends", || {
+                !workers.iter().any(|worker| runs(*worker))
+            });
             assert_eq!(
                 unfinished(&backstay),
                 [""; 0],

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backstay_bed::until;
 use backstay_tests::backstay::{Backstay, Output};
 use backstay_tests::plugins;
-use backstay_tests::processes::children;
+use backstay_tests::processes::{children, runs};
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
@@ -314,6 +314,27 @@ fn the_scratch_directory_of_a_job_whose_supervisor_is_killed_goes() {
     // Whether the worker was far enough to do it, or the next job does.
     backstay.run(&["backup", "--engine", "misbehave"]).ok();
     assert_eq!(left(), 0);
+}
+
+/// The next job may come, and clear up, while the worker still writes.
+#[test]
+fn a_worker_whose_supervisor_is_killed_takes_back_what_it_wrote() {
+    let (_dir, backstay) = bed(&["libmisbehave.so"]);
+    let written = || {
+        let directories = fs::read_dir(backstay.backups("main")).into_iter().flatten().flatten();
+        directories
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let mut child = backstay.start(&["backup", "--engine", "misbehave", "-o", "deed=heedless"]);
+    until("the worker writes", || !written().is_empty());
+    let workers = children(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    backstay.run(&["backup", "--engine", "misbehave"]).ok();
+    until("the worker ends", || !workers.iter().any(|worker| runs(*worker)));
+    assert_eq!(workers.len(), 1);
+    assert_eq!(written(), backstay.ids("main"), "only the backup is there");
 }
 
 #[test]

@@ -220,17 +220,32 @@ impl BackupSink {
         Ok(summary)
     }
 
+    /// What stops it from outside, also while it is being closed.
+    pub fn brake(&self) -> Brake {
+        Brake(Arc::clone(&self.shared))
+    }
+
     #[cfg(test)]
     pub(super) fn most_in_flight(&self) -> usize {
         self.shared.in_flight.most()
     }
 }
 
+/// Stops a sink that another thread is using.
+#[derive(Debug)]
+pub struct Brake(Arc<Shared>);
+
+impl Brake {
+    /// Whoever writes gets an error from now on, and whoever closes as well; files on their way are taken back.
+    pub fn pull(&self) {
+        self.0.fail(given_up());
+    }
+}
+
 impl Drop for BackupSink {
     fn drop(&mut self) {
         // After a successful close there is nothing left of all this.
-        let given_up = EngineError::cancelled().detail("the backup was given up");
-        self.shared.fail(given_up);
+        self.shared.fail(given_up());
         lock(&self.shared.placement).abandon();
         for object in lock(&self.open).objects.drain().map(|(_, object)| object) {
             object.discard(&self.shared);
@@ -245,6 +260,10 @@ impl Drop for BackupSink {
 fn key(name: &str) -> u128 {
     let digest = Sha256::digest(name.as_bytes());
     digest[..16].iter().fold(0, |key, byte| key << 8 | u128::from(*byte))
+}
+
+fn given_up() -> EngineError {
+    EngineError::cancelled().detail("the backup was given up")
 }
 
 fn not_open(object: u64) -> EngineError {

@@ -2,7 +2,7 @@
 //!
 //! When the supervisor dies, nobody is left to end the sessions that hold locks on the server. So a thread listens to
 //! the supervisor all the time; once the line is dead it asks the engine to stop, ends the guarded sessions through the
-//! engine's own `clean`, and ends the process, whatever the engine is doing.
+//! engine's own `clean`, takes back what was written, and ends the process, whatever the engine is doing.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -25,7 +25,7 @@ use super::port::{Port, Shared, Stage};
 use super::protocol::{Assignment, Order, Report, SinkSpec, SourceSpec};
 use super::sources::{OpenBackup, Source, Sources};
 use crate::directory::Directory;
-use crate::pipeline::{BackupSink, BackupSource};
+use crate::pipeline::{BackupSink, BackupSource, Brake};
 use crate::plugin::{self, LoadedEngine};
 use crate::repository::index::IndexSummary;
 use crate::repository::{Repository, layout};
@@ -67,7 +67,7 @@ fn run(line: UnixStream) -> io::Result<()> {
         ));
     };
     let mut outgoing = line.try_clone()?;
-    let prepared = match Prepared::new(*assignment, line) {
+    let mut prepared = match Prepared::new(*assignment, line) {
         Ok(prepared) => prepared,
         Err(error) => {
             return frame::write(
@@ -98,6 +98,7 @@ struct Prepared {
     engine: Arc<LoadedEngine>,
     call: Call,
     threads: usize,
+    written: Option<Written>,
     // Last, so that it outlives the sink and the sources, which run on it.
     _runtime: Arc<tokio::runtime::Runtime>,
 }
@@ -126,7 +127,10 @@ impl Prepared {
                 .as_ref()
                 .ok_or_else(|| EngineError::other("the job needs a repository and was given none"))
         };
-        let sink = sink.map(|spec| open_sink(needed()?, &runtime, spec)).transpose()?;
+        let sink = sink
+            .map(|spec| open_sink(needed()?.clone(), &runtime, spec))
+            .transpose()?;
+        let (sink, written) = sink.unzip();
         let pieces = pieces.map(|spec| Pieces::new(spec, runtime.handle().clone()));
         let sources = sources
             .into_iter()
@@ -146,6 +150,7 @@ impl Prepared {
             engine: Arc::new(engine),
             call,
             threads,
+            written,
             _runtime: Arc::new(runtime),
         })
     }
@@ -200,11 +205,12 @@ impl Prepared {
     }
 
     /// The thread that hears the supervisor, and acts when it is gone.
-    fn listener(&self, mut incoming: UnixStream, done: Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    fn listener(&mut self, mut incoming: UnixStream, done: Arc<AtomicBool>) -> thread::JoinHandle<()> {
         let shared = Arc::clone(&self.shared);
         let engine = Arc::clone(&self.engine);
         let (job, server) = about(&self.call);
         let port = self.port();
+        let written = self.written.take();
         thread::spawn(move || {
             loop {
                 match frame::read::<Order>(&mut incoming) {
@@ -229,9 +235,32 @@ impl Prepared {
                 thread::sleep(ORPHAN_LIFE);
                 end_with_all();
             });
+            // First of all: an engine that can not write ends soon.
+            if let Some(written) = &written {
+                written.brake.pull();
+            }
             orphaned(&shared, &engine, port, job, server, &done);
+            if let Some(written) = written {
+                written.take_back();
+            }
             end_with_all();
         })
+    }
+}
+
+/// What the worker of a backup writes.
+struct Written {
+    repository: Repository,
+    cluster: String,
+    id: String,
+    brake: Brake,
+}
+
+impl Written {
+    /// Removes it. The next job does so too, but may have come while this one still wrote.
+    fn take_back(self) {
+        // Nobody is left to tell of an error; `verify` names what is left.
+        let _ = self.repository.clear_unfinished(&self.cluster, &self.id);
     }
 }
 
@@ -320,17 +349,25 @@ fn about(call: &Call) -> (JobSpec, Option<Server>) {
 }
 
 fn open_sink(
-    repository: &Repository,
+    repository: Repository,
     runtime: &tokio::runtime::Runtime,
     spec: SinkSpec,
-) -> Result<BackupSink, EngineError> {
-    let base = repository.paths(&spec.cluster, &spec.id)?.directory;
-    BackupSink::new(
+) -> Result<(BackupSink, Written), EngineError> {
+    let SinkSpec { cluster, id, options } = spec;
+    let base = repository.paths(&cluster, &id)?.directory;
+    let sink = BackupSink::new(
         repository.object_store().clone(),
         base,
         runtime.handle().clone(),
-        spec.options,
-    )
+        options,
+    )?;
+    let written = Written {
+        brake: sink.brake(),
+        repository,
+        cluster,
+        id,
+    };
+    Ok((sink, written))
 }
 
 fn open_backup(

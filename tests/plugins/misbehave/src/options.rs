@@ -102,4 +102,6 @@ pub(crate) enum Deed {
     Big,
     /// One object, in a hundred pieces with pauses.
     Slow,
+    /// One object after the other, without heeding cancellation.
+    Heedless,
 }
