@@ -15,6 +15,7 @@
 //! of objects: a writer waits until bytes before its own are stored.
 
 mod budget;
+mod compress;
 mod digest;
 mod fault;
 mod object;

@@ -6,10 +6,9 @@ use std::thread::JoinHandle;
 
 use backstay_engine_api::{EngineError, ErrorKind};
 use bytes::Bytes;
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::budget::{Reservation, lock};
+use super::compress::Compressor;
 use super::object::Object;
 use super::shared::Shared;
 
@@ -39,7 +38,7 @@ impl Pool {
         };
         for number in 0..shared.options.threads {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
-            let mut compressor = compressor(shared.options.level)
+            let mut compressor = Compressor::new(shared.options.level)
                 .map_err(|error| EngineError::new(ErrorKind::Io, "zstd could not be set up").because(&error))?;
             let thread = std::thread::Builder::new()
                 .name(format!("compress-{number}"))
@@ -74,17 +73,7 @@ impl Drop for Pool {
     }
 }
 
-/// A checksum lets `zstd -t` find damage without our index; zstd adds the size of the content by itself.
-fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
-    let mut compressor = Compressor::new(level)?;
-    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    Ok(compressor)
-}
-
-fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut Compressor<'_>) {
-    // Frames are compressed into it and copied out at their size, a fourth of it: buffers of the worst size would take
-    // the memory of the whole frame for as long as the store needs.
-    let mut scratch = Vec::new();
+fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut Compressor) {
     loop {
         let Ok(frame) = lock(frames).recv() else { return };
         let Frame {
@@ -97,7 +86,7 @@ fn work(shared: &Arc<Shared>, frames: &Mutex<Receiver<Frame>>, compressor: &mut 
             shared.recycle(plain);
             Bytes::new()
         } else if object.encoding().is_compressed() {
-            match compress(compressor, &plain, &mut scratch) {
+            match compressor.make(&plain, object.name(), object.attributes(), &shared.choices) {
                 Ok(stored) => {
                     shared.recycle(plain);
                     stored
@@ -145,11 +134,4 @@ impl Drop for Lent {
     fn drop(&mut self) {
         self.shared.recycle(std::mem::take(&mut self.buffer));
     }
-}
-
-fn compress(compressor: &mut Compressor<'_>, plain: &[u8], scratch: &mut Vec<u8>) -> std::io::Result<Bytes> {
-    scratch.clear();
-    scratch.reserve(compress_bound(plain.len()));
-    compressor.compress_to_buffer(plain, scratch)?;
-    Ok(Bytes::copy_from_slice(scratch))
 }

@@ -9,6 +9,7 @@ use object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::budget::{Budget, lock};
+use super::compress::Choices;
 use super::digest::Desk;
 use super::options::SinkOptions;
 use super::place::Placement;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) index: Mutex<IndexBuilder>,
     /// Where objects' bytes wait to be digested in twos.
     pub(super) desk: Desk,
+    /// What objects are compressed with.
+    pub(super) choices: Choices,
     /// Frames' buffers that are kept for the next frames: a fresh one costs a page fault for every 4 KiB.
     spare: Mutex<Vec<Vec<u8>>>,
     failure: OnceLock<EngineError>,
@@ -61,6 +64,7 @@ impl Shared {
             placement: Mutex::new(Placement::new(options.bundling)),
             index: Mutex::default(),
             desk: Desk::default(),
+            choices: Choices::default(),
             spare: Mutex::default(),
             failure: OnceLock::new(),
             pending: Mutex::default(),
