@@ -1,8 +1,9 @@
 //! The threads that compress.
 
+use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use backstay_engine_api::{EngineError, ErrorKind};
 use bytes::Bytes;
@@ -36,11 +37,13 @@ impl Pool {
             frames: Some(frames),
             threads: Vec::new(),
         };
-        for number in 0..shared.options.threads {
+        // More than there are processors would take turns, each with a frame in hand.
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        for number in 0..shared.options.threads.min(processors) {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
             let mut compressor = Compressor::new(shared.options.level)
                 .map_err(|error| EngineError::new(ErrorKind::Io, "zstd could not be set up").because(&error))?;
-            let thread = std::thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name(format!("compress-{number}"))
                 .spawn(move || work(&shared, &receiver, &mut compressor))
                 .map_err(|error| {
