@@ -22,7 +22,7 @@ pub mod manifest;
 pub mod names;
 mod open;
 mod recoveries;
-mod store;
+pub(crate) mod store;
 pub(crate) mod sync;
 #[cfg(test)]
 mod testing;

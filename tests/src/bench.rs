@@ -1,6 +1,7 @@
 //! Benchmarks: what is measured, and how.
 
 pub mod abi;
+mod compressing;
 mod hashing;
 pub mod logical;
 pub mod mysqldump;

@@ -316,25 +316,37 @@ fn the_scratch_directory_of_a_job_whose_supervisor_is_killed_goes() {
     assert_eq!(left(), 0);
 }
 
-/// The next job may come, and clear up, while the worker still writes.
-#[test]
-fn a_worker_whose_supervisor_is_killed_takes_back_what_it_wrote() {
-    let (_dir, backstay) = bed(&["libmisbehave.so"]);
-    let written = || {
-        let directories = fs::read_dir(backstay.backups("main")).into_iter().flatten().flatten();
-        directories
-            .map(|entry| entry.file_name().into_string().unwrap())
-            .collect::<Vec<_>>()
-    };
+/// Starts a backup that writes on and on, and kills its supervisor once something is there; answers its worker.
+fn orphan(backstay: &Backstay) -> u32 {
     let mut child = backstay.start(&["backup", "--engine", "misbehave", "-o", "deed=heedless"]);
-    until("the worker writes", || !written().is_empty());
+    until("the worker writes", || !directories(backstay).is_empty());
     let workers = children(child.id());
     child.kill().unwrap();
     child.wait().unwrap();
-    backstay.run(&["backup", "--engine", "misbehave"]).ok();
-    until("the worker ends", || !workers.iter().any(|worker| runs(*worker)));
     assert_eq!(workers.len(), 1);
-    assert_eq!(written(), backstay.ids("main"), "only the backup is there");
+    workers[0]
+}
+
+fn directories(backstay: &Backstay) -> Vec<String> {
+    let entries = fs::read_dir(backstay.backups("main")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_worker_whose_supervisor_is_killed_takes_back_what_it_wrote() {
+    let (_dir, backstay) = bed(&["libmisbehave.so"]);
+    let worker = orphan(&backstay);
+    until("the worker ends", || !runs(worker));
+    assert_eq!(directories(&backstay), [""; 0]);
+}
+
+#[test]
+fn the_next_job_may_come_while_such_a_worker_still_writes() {
+    let (_dir, backstay) = bed(&["libmisbehave.so"]);
+    let worker = orphan(&backstay);
+    backstay.run(&["backup", "--engine", "misbehave"]).ok();
+    until("the worker ends", || !runs(worker));
+    assert_eq!(directories(&backstay), backstay.ids("main"), "only the backup is there");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 //! A compressor remembers in a hash table where it has seen what. At level 1 that is 64 KiB, more than a processor's first
 //! cache holds. Natural text and pages repeat over long distances and need all of it. Rows that differ in their numbers do
 //! not: with a fourth of it, sysbench's are compressed a fifth faster to the same size. Which of the two an object is, a
-//! piece of it tells; and what is true of a piece of a table is taken to be true of the pieces that come next.
+//! piece of it tells; and what is true of a piece of a table is taken to be true of the pieces that come next. To look costs as
+//! much as to compress a megabyte, and so only what has more than one large frame is looked at.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 
 use backstay_engine_api::Attributes;
@@ -22,14 +24,11 @@ const LEVEL: i32 = 1;
 /// one remembers.
 const SAMPLE: usize = 512 << 10;
 
-/// A frame of this size is worth a look, and holds a sample.
-const LARGE: usize = 1 << 20;
-
 /// How much larger the sample may get, in thousandths.
 const TOLERANCE: usize = 3;
 
-/// How many frames a choice is good for: a table's later rows may be unlike its first.
-const GOOD_FOR: u32 = 64;
+/// How many bytes a choice is good for: a table's later rows may be unlike its first.
+const GOOD_FOR: usize = 256 << 20;
 
 /// The size of the hash table that an object's bytes need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +56,29 @@ pub(super) struct Choices(Mutex<HashMap<(Option<String>, String), Choice>>);
 #[derive(Debug)]
 struct Choice {
     hash_table: HashTable,
-    good_for: u32,
+    /// Bytes.
+    good_for: usize,
 }
 
 impl Choices {
-    /// For the next frame; `None` if it is not known, or not any more.
-    fn take(&self, name: &str, attributes: &Attributes) -> Option<HashTable> {
+    /// For a frame; `None` if it is to be looked at.
+    fn take(&self, name: &str, attributes: &Attributes, frame: usize) -> Option<HashTable> {
         let mut choices = lock(&self.0);
-        let choice = choices.get_mut(&key(name, attributes))?;
-        choice.good_for = choice.good_for.checked_sub(1)?;
-        Some(choice.hash_table)
+        match choices.entry(key(name, attributes)) {
+            Entry::Occupied(mut choice) => {
+                let choice = choice.get_mut();
+                choice.good_for = choice.good_for.checked_sub(frame)?;
+                Some(choice.hash_table)
+            }
+            // There may be no more than this one.
+            Entry::Vacant(choice) => {
+                choice.insert(Choice {
+                    hash_table: HashTable::Usual,
+                    good_for: 0,
+                });
+                Some(HashTable::Usual)
+            }
+        }
     }
 
     fn set(&self, name: &str, attributes: &Attributes, hash_table: HashTable) {
@@ -116,15 +128,16 @@ impl Compressor {
         attributes: &Attributes,
         choices: &Choices,
     ) -> std::io::Result<Bytes> {
-        let mut hash_table = HashTable::Usual;
-        if self.level == LEVEL {
-            if let Some(known) = choices.take(name, attributes) {
-                hash_table = known;
-            } else if plain.len() >= LARGE {
-                hash_table = self.choose(&plain[..SAMPLE])?;
-                choices.set(name, attributes, hash_table);
-            }
-        }
+        // So little is compressed in no time with either.
+        let hash_table = if self.level != LEVEL || plain.len() < SAMPLE {
+            HashTable::Usual
+        } else if let Some(known) = choices.take(name, attributes, plain.len()) {
+            known
+        } else {
+            let chosen = self.choose(&plain[..SAMPLE])?;
+            choices.set(name, attributes, chosen);
+            chosen
+        };
         self.compress(plain, hash_table)?;
         Ok(Bytes::copy_from_slice(&self.scratch))
     }
@@ -159,12 +172,15 @@ mod tests {
         Attributes::kind("table-data").schema("shop").table(name)
     }
 
-    fn chosen(level: i32, plain: &[u8]) -> Option<HashTable> {
+    /// What is chosen for a table of so many frames like this one.
+    fn chosen(level: i32, plain: &[u8], frames: usize) -> Option<HashTable> {
         let choices = Choices::default();
         let mut compressor = Compressor::new(level).unwrap();
-        let frame = compressor.make(plain, "a", &table("orders"), &choices).unwrap();
-        assert_eq!(zstd::stream::decode_all(&frame[..]).unwrap(), plain);
-        choices.take("another", &table("orders"))
+        for _ in 0..frames {
+            let frame = compressor.make(plain, "a", &table("orders"), &choices).unwrap();
+            assert_eq!(zstd::stream::decode_all(&frame[..]).unwrap(), plain);
+        }
+        choices.take("another", &table("orders"), 1)
     }
 
     /// Rows with numbers that are their own.
@@ -191,19 +207,22 @@ mod tests {
 
     #[test]
     fn rows_get_a_small_table_and_text_the_usual_one() {
-        assert_eq!(chosen(1, &rows(LARGE)), Some(HashTable::Small));
-        assert_eq!(chosen(1, &text(LARGE)), Some(HashTable::Usual));
+        assert_eq!(chosen(1, &rows(SAMPLE), 2), Some(HashTable::Small));
+        assert_eq!(chosen(1, &text(SAMPLE), 2), Some(HashTable::Usual));
     }
 
     #[test]
-    fn small_frames_and_other_levels_tell_nothing() {
-        assert_eq!(chosen(1, &rows(LARGE / 2)), None);
-        assert_eq!(chosen(3, &rows(LARGE)), None);
+    fn one_frame_small_frames_and_other_levels_are_not_looked_at() {
+        assert_eq!(chosen(1, &rows(SAMPLE), 1), None);
+        for (level, bytes) in [(1, SAMPLE / 2), (3, SAMPLE)] {
+            // As of a table that nobody has seen.
+            assert_eq!(chosen(level, &rows(bytes), 3), Some(HashTable::Usual));
+        }
     }
 
     #[test]
     fn what_is_known_of_a_table_is_kept_to() {
-        let rows = rows(LARGE);
+        let rows = rows(2 * SAMPLE);
         let choices = Choices::default();
         choices.set("a", &table("usual"), HashTable::Usual);
         choices.set("a", &table("small"), HashTable::Small);
@@ -217,20 +236,22 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_is_good_for_so_many_frames() {
+    fn a_choice_is_good_for_so_many_bytes() {
         let choices = Choices::default();
         choices.set("a", &table("orders"), HashTable::Small);
-        for _ in 0..GOOD_FOR {
-            assert_eq!(choices.take("b", &table("orders")), Some(HashTable::Small));
-        }
-        assert_eq!(choices.take("b", &table("orders")), None);
+        let take = |bytes: usize| choices.take("b", &table("orders"), bytes);
+        assert_eq!(take(GOOD_FOR / 2), Some(HashTable::Small));
+        assert_eq!(take(GOOD_FOR / 2), Some(HashTable::Small));
+        assert_eq!(take(1), None);
     }
 
     #[test]
     fn without_a_table_each_object_is_for_itself() {
         let choices = Choices::default();
         choices.set("a", &Attributes::kind("file"), HashTable::Small);
-        assert_eq!(choices.take("a", &Attributes::kind("file")), Some(HashTable::Small));
-        assert_eq!(choices.take("b", &Attributes::kind("file")), None);
+        let take = |name: &str| choices.take(name, &Attributes::kind("file"), 1);
+        assert_eq!(take("a"), Some(HashTable::Small));
+        // The first frame of another.
+        assert_eq!(take("b"), Some(HashTable::Usual));
     }
 }

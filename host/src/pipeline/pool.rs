@@ -1,6 +1,5 @@
 //! The threads that compress.
 
-use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -37,9 +36,7 @@ impl Pool {
             frames: Some(frames),
             threads: Vec::new(),
         };
-        // More than there are processors would take turns, each with a frame in hand.
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        for number in 0..shared.options.threads.min(processors) {
+        for number in 0..shared.compressors {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
             let mut compressor = Compressor::new(shared.options.level)
                 .map_err(|error| EngineError::new(ErrorKind::Io, "zstd could not be set up").because(&error))?;

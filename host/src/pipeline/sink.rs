@@ -236,7 +236,8 @@ impl BackupSink {
 pub struct Brake(Arc<Shared>);
 
 impl Brake {
-    /// Whoever writes gets an error from now on, and whoever closes as well; files on their way are taken back.
+    /// Whoever writes gets an error from now on, and whoever waits in [`BackupSink::close`] as well. Files on their way are taken
+    /// back, at the latest when the sink is dropped.
     pub fn pull(&self) {
         self.0.fail(given_up());
     }

@@ -144,11 +144,13 @@ impl Task {
                     Err(_) => break,
                 }
             }
+            if let Some(throttle) = &self.shared.throttle
+                && !self.shared.failed()
+            {
+                throttle.wait(bytes).await;
+            }
             if self.shared.failed() {
                 return Ok(false);
-            }
-            if let Some(throttle) = &self.shared.throttle {
-                throttle.wait(bytes).await;
             }
             let payload: PutPayload = parts.drain(..).collect();
             if ended && self.upload.is_none() {

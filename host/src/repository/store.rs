@@ -1,5 +1,6 @@
 //! The few things that the repository does with an object store, with errors in the operator's words.
 
+use std::fs;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -139,11 +140,7 @@ impl Store {
     /// Removes everything below a prefix; answers whether there was anything.
     pub(super) async fn remove_tree(&self, prefix: &Path) -> Result<bool> {
         if let Some(directory) = self.file(prefix) {
-            return match std::fs::remove_dir_all(&directory) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(self.io_failed("remove", prefix, &error)),
-            };
+            return remove_directory(&directory).map_err(|error| self.io_failed("remove", prefix, &error));
         }
         let objects = self.list(prefix).await?;
         for object in &objects {
@@ -181,6 +178,21 @@ impl Store {
             ErrorKind::Io,
             format!("can not {doing} {path} in repository {}", self.url),
         )
+    }
+}
+
+/// Removes a directory with all that is in it; answers whether it was there. A worker whose supervisor was killed may still be
+/// writing into it.
+pub(crate) fn remove_directory(directory: &FilePath) -> io::Result<bool> {
+    const ATTEMPTS: u32 = 100;
+    let mut attempt = 1;
+    loop {
+        match fs::remove_dir_all(directory) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -235,14 +235,7 @@ impl Prepared {
                 thread::sleep(ORPHAN_LIFE);
                 end_with_all();
             });
-            // First of all: an engine that can not write ends soon.
-            if let Some(written) = &written {
-                written.brake.pull();
-            }
-            orphaned(&shared, &engine, port, job, server, &done);
-            if let Some(written) = written {
-                written.take_back();
-            }
+            orphaned(&shared, &engine, port, job, server, written, &done);
             end_with_all();
         })
     }
@@ -281,20 +274,27 @@ fn end_with_all() -> ! {
     process::exit(SPEECHLESS)
 }
 
-/// The supervisor is gone: stop, and leave no session behind.
+/// The supervisor is gone: stop, and leave no session behind, and nothing of a backup that will be none.
 fn orphaned(
     shared: &Shared,
     engine: &LoadedEngine,
     port: HostPort,
     job: JobSpec,
     server: Option<Server>,
+    written: Option<Written>,
     done: &AtomicBool,
 ) {
     shared.cancel();
+    // An engine that can not write ends soon.
+    if let Some(written) = &written {
+        written.brake.pull();
+    }
     let patience = Instant::now() + ORPHAN_GRACE;
     while Instant::now() < patience && !done.load(Ordering::SeqCst) {
         thread::sleep(Duration::from_millis(20));
     }
+    // Beside the cleaning, which waits for a server that may not answer.
+    let taking_back = written.map(|written| thread::spawn(|| written.take_back()));
     let sessions = shared.guarded();
     let scratch = job.scratch.clone();
     if engine.inspected.manifest.has(Operation::Clean) && !sessions.is_empty() {
@@ -313,6 +313,9 @@ fn orphaned(
     // The supervisor, who made it, can not remove it any more.
     if !scratch.as_os_str().is_empty() {
         let _ = std::fs::remove_dir_all(scratch);
+    }
+    if let Some(taking_back) = taking_back {
+        let _ = taking_back.join();
     }
 }
 

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, BackupSource, VerifyOptions};
 use crate::repository::index::{Index, sha256_hex};
 use crate::repository::logs::{Sealed, digest_file, segment_number};
-use crate::repository::{SegmentRecord, StreamRecord, layout, sync};
+use crate::repository::{SegmentRecord, StreamRecord, layout, store, sync};
 
 /// A segment that waits.
 #[derive(Debug, Clone)]
@@ -334,19 +334,8 @@ fn names(directory: &Path) -> Result<Vec<String>> {
 }
 
 fn remove_tree(directory: &Path) -> Result<()> {
-    // A worker whose supervisor was killed may still be writing into it.
-    for _ in 0..100 {
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            result => return result.map_err(|error| failed("remove", directory, &error)),
-        }
-    }
-    let message = format!(
-        "{} can not be removed: something is written into it all the time",
-        directory.display()
-    );
-    Err(Error::new(ErrorKind::Io, message))
+    let removed = store::remove_directory(directory).map_err(|error| failed("remove", directory, &error));
+    removed.map(drop)
 }
 
 fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {

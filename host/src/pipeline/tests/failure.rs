@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use backstay_engine_api::{Attributes, ErrorKind, Storage};
@@ -151,6 +152,48 @@ fn the_throttle_holds() {
     sink.close().unwrap();
     // The first 1 MiB is free, and so is a quarter of a second.
     assert!(start.elapsed() >= Duration::from_millis(740), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_brake_stops_whoever_waits() {
+    let slow = || SinkOptions {
+        throttle: std::num::NonZeroU64::new(8 << 20),
+        memory_bytes: 8 << 20,
+        ..SinkOptions::default()
+    };
+    let soon = Duration::from_millis(200);
+    // For memory.
+    let bed = Bed::local();
+    let sink = bed.sink(slow());
+    let brake = sink.brake();
+    let object = sink.create("a", Attributes::default(), Storage::Store).unwrap();
+    let bytes = sample(1, 4 << 20);
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..16).try_for_each(|_| sink.write(object, &bytes)));
+        thread::sleep(soon);
+        brake.pull();
+        writer.join().unwrap()
+    });
+    assert_eq!(written.unwrap_err().kind, ErrorKind::Cancelled);
+    let error = sink.create("b", Attributes::default(), Storage::Store).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+    drop(sink);
+    assert_eq!(bed.on_disk(), Vec::<String>::new());
+
+    // For the store, at the end.
+    let bed = Bed::local();
+    let sink = bed.sink(slow());
+    let brake = sink.brake();
+    write(&sink, "a", &bytes, Storage::Store);
+    write(&sink, "b", &bytes, Storage::Store);
+    let closed = thread::scope(|scope| {
+        let closing = scope.spawn(|| sink.close());
+        thread::sleep(soon);
+        brake.pull();
+        closing.join().unwrap()
+    });
+    assert_eq!(closed.unwrap_err().kind, ErrorKind::Cancelled);
+    assert!(!bed.on_disk().iter().any(|file| file.contains("objects.jsonl")));
 }
 
 #[test]

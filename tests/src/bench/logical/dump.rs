@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backstay_bed::Flavour;
 
+use super::super::compressing::Sample;
 use super::super::hashing::hash_and_write;
 use super::super::usage::Usage;
 use super::super::{RUNS, median, table, time, verdict};
 use super::data::DataSet;
 use super::peers::{PLAIN, Peers, ZSTD, backstay};
 use super::{floor, say};
+use crate::backstay::Backstay;
 
 const THREADS: [usize; 2] = [2, 4];
 /// At so many threads the worker's memory is looked at.
@@ -31,6 +33,7 @@ pub(super) const MEMORY: f64 = 256.0;
 enum Side {
     Floor(usize),
     Hash,
+    Compress,
     Mysqldump,
     Mydumper(usize),
     MydumperCompressed(usize),
@@ -68,24 +71,24 @@ pub(super) fn run(set: &DataSet) -> Result<String, Box<dyn Error>> {
     let directory = memory.path().join("dumps");
     fs::create_dir_all(&directory)?;
     let mut runs = Runs::default();
+    let mut sample = Sample::default();
     for round in 0..=RUNS {
         say(&format!(
             "{}: dump of {}, round {round} of {RUNS}",
             set.server.flavour.as_str(),
             set.about
         ));
-        // Backstay first in the round that does not count: what the hashing is given is as many bytes as it has stored. Then each side
+        // Backstay first in the round that does not count: what hashing and zstd are given is as many bytes as it has stored. Then each side
         // comes after another in each round, for what went before leaves its traces in caches and memory.
         let mut sides = sides(set.server.flavour);
         let first = round * 3 % sides.len();
         sides.rotate_left(first);
         for side in sides {
+            let stored = runs.bytes.get(&Side::Plain(2)).copied().unwrap_or(0);
             let (usage, bytes) = match side {
                 Side::Floor(threads) => (seconds(floor::run(set, threads)?), 0),
-                Side::Hash => (
-                    hash(&directory, runs.bytes.get(&Side::Plain(2)).copied().unwrap_or(0))?,
-                    0,
-                ),
+                Side::Hash => (hash(&directory, stored)?, 0),
+                Side::Compress => (seconds(time(|| sample.compress(stored))?.0.as_secs_f64()), 0),
                 Side::Mysqldump => (peers.mysqldump(&[set.schema], Path::new("/dev/null"))?, 0),
                 Side::Mydumper(threads) => (
                     peers.mydumper(set.schema, threads, false, &directory.join("mydumper"))?,
@@ -99,6 +102,9 @@ pub(super) fn run(set: &DataSet) -> Result<String, Box<dyn Error>> {
                 Side::Zstd(threads) => peers.backup(&backstay, ZSTD, threads)?,
             };
             runs.bytes.insert(side, bytes);
+            if round == 0 && side == Side::Plain(2) {
+                sample = sample_of(&backstay)?;
+            }
             if round > 0 {
                 runs.usages.entry(side).or_default().push(usage);
             }
@@ -115,7 +121,7 @@ fn sides(flavour: Flavour) -> Vec<Side> {
             sides.extend([Side::Mydumper(threads), Side::MydumperCompressed(threads)]);
         }
     }
-    sides.extend([Side::Mysqldump, Side::Hash]);
+    sides.extend([Side::Mysqldump, Side::Hash, Side::Compress]);
     sides
 }
 
@@ -134,10 +140,19 @@ fn hash(directory: &Path, bytes: u64) -> Result<Usage, Box<dyn Error>> {
     Ok(seconds(taken.as_secs_f64()))
 }
 
+/// Of the latest backup, which is not compressed.
+fn sample_of(backstay: &Backstay) -> Result<Sample, Box<dyn Error>> {
+    let files = backstay.files();
+    let data = files.iter().filter(|(path, _)| path.iter().any(|part| part == "data"));
+    let paths: Vec<_> = data.map(|(path, _)| backstay.repository().join(path)).collect();
+    Ok(Sample::of(paths.iter().map(PathBuf::as_path))?)
+}
+
 fn report(runs: &Runs) -> String {
     let mut rows = Vec::new();
     let mysqldump = runs.seconds(Side::Mysqldump);
     let hash = runs.seconds(Side::Hash);
+    let compress = runs.seconds(Side::Compress);
     let bare = |what: &str, threads: &str, side: Side| {
         let mut row = vec![what.to_owned(), threads.to_owned(), show(runs.seconds(side))];
         row.extend(["", "", "", "", "", ""].map(str::to_owned));
@@ -145,6 +160,7 @@ fn report(runs: &Runs) -> String {
     };
     rows.push(bare("mysqldump > /dev/null", "1", Side::Mysqldump));
     rows.push(bare("SHA-256 and page cache, the bytes of `none`", "all", Side::Hash));
+    rows.push(bare("zstd 1, the bytes of `none`", "all", Side::Compress));
     for threads in THREADS {
         let text = threads.to_string();
         let floor = runs.seconds(Side::Floor(threads));
@@ -157,31 +173,34 @@ fn report(runs: &Runs) -> String {
                 rows.push(bare(what, &text, side));
             }
         }
-        let least = floor.zip(hash).map(|(floor, hash)| floor + hash);
+        let with = |other: Option<f64>| floor.zip(other).map(|(floor, other)| floor + other);
         for (what, side, bars) in [
             (
                 "backstay, none",
                 Side::Plain(threads),
                 [
-                    (mysqldump, PLAIN_TO_MYSQLDUMP),
-                    (runs.seconds(Side::Mydumper(threads)), PLAIN_TO_MYDUMPER),
-                    (least, PLAIN_TO_FLOOR),
+                    (mysqldump, Some(PLAIN_TO_MYSQLDUMP)),
+                    (runs.seconds(Side::Mydumper(threads)), Some(PLAIN_TO_MYDUMPER)),
+                    (with(hash), Some(PLAIN_TO_FLOOR)),
                 ],
             ),
             (
                 "backstay, zstd 1",
                 Side::Zstd(threads),
                 [
-                    (mysqldump, ZSTD_TO_MYSQLDUMP),
-                    (runs.seconds(Side::MydumperCompressed(threads)), ZSTD_TO_MYDUMPER),
-                    (None, 0.0),
+                    (mysqldump, Some(ZSTD_TO_MYSQLDUMP)),
+                    (runs.seconds(Side::MydumperCompressed(threads)), Some(ZSTD_TO_MYDUMPER)),
+                    // No bar, but it says how far a bar against mysqldump can be met.
+                    (with(compress), None),
                 ],
             ),
         ] {
             let ours = runs.seconds(side);
             let mut row = vec![what.to_owned(), text.clone(), show(ours)];
             row.extend(bars.map(|(peer, bar)| match ours.zip(peer) {
-                Some((ours, peer)) => verdict(ours / peer, bar),
+                Some((ours, peer)) => {
+                    bar.map_or_else(|| format!("{:.2}", ours / peer), |bar| verdict(ours / peer, bar))
+                }
                 None => String::new(),
             }));
             row.push(percent(runs.median(side, |usage| usage.share())));
@@ -204,7 +223,7 @@ fn report(runs: &Runs) -> String {
             "median",
             "to mysqldump (bar)",
             "to mydumper, compressed or not as ours (bar)",
-            "to floor + SHA-256 and page cache (bar)",
+            "to floor + SHA-256 and page cache, or + zstd (bar)",
             "our CPU, of ours and the server's",
             "worker's peak memory (bar)",
             "stored",
@@ -236,6 +255,7 @@ mod tests {
         for (side, taken) in [
             (Side::Mysqldump, 10.0),
             (Side::Hash, 1.0),
+            (Side::Compress, 3.0),
             (Side::Floor(2), 2.0),
             (Side::Plain(2), 3.0),
             (Side::Zstd(2), 6.0),
@@ -249,7 +269,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("| backstay, zstd 1 | 2 | 6.00 s | 0.60 (MISSED: 0.52) |  |  |"),
+            text.contains("| backstay, zstd 1 | 2 | 6.00 s | 0.60 (MISSED: 0.52) |  | 1.20 |"),
             "{text}"
         );
         assert!(!text.contains("| mydumper |"), "{text}");
