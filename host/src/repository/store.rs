@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use object_store::path::Path;
@@ -182,15 +184,19 @@ impl Store {
 }
 
 /// Removes a directory with all that is in it; answers whether it was there. A worker whose supervisor was killed may still be
-/// writing into it.
+/// writing into it, for a moment.
 pub(crate) fn remove_directory(directory: &FilePath) -> io::Result<bool> {
     const ATTEMPTS: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(10);
     let mut attempt = 1;
     loop {
         match fs::remove_dir_all(directory) {
             Ok(()) => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < ATTEMPTS => attempt += 1,
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempt < ATTEMPTS => {
+                attempt += 1;
+                thread::sleep(PAUSE);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -165,12 +165,13 @@ impl Prepared {
         }
         self.shared.report(&Report::Started);
         let answer = self.engine.call(&self.call, self.port());
+        // Without a sink there is no index; a sink that is dropped unclosed takes back what is on its way.
+        let sink = self.shared.take_sink();
         if let (Answer::Ok(_), Some(fault)) = (&answer, self.shared.fault()) {
             let fault = fault.detail("the engine went on in spite of it, which it must not");
             return (Answer::Error(fault), None);
         }
-        // Without a sink there is no index; a sink that is dropped unclosed takes back what is on its way.
-        match (&answer, self.shared.take_sink()) {
+        match (&answer, sink) {
             (Answer::Ok(_), Some(sink)) if !self.shared.is_archive() => match sink.close() {
                 Ok(index) => (answer, Some(index)),
                 Err(error) => (Answer::Error(error), None),

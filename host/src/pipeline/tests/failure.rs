@@ -156,15 +156,15 @@ fn the_throttle_holds() {
 
 #[test]
 fn a_brake_stops_whoever_waits() {
-    let slow = || SinkOptions {
-        throttle: std::num::NonZeroU64::new(8 << 20),
+    let slow = |bytes_per_second| SinkOptions {
+        throttle: std::num::NonZeroU64::new(bytes_per_second),
         memory_bytes: 8 << 20,
         ..SinkOptions::default()
     };
     let soon = Duration::from_millis(200);
     // For memory.
     let bed = Bed::local();
-    let sink = bed.sink(slow());
+    let sink = bed.sink(slow(8 << 20));
     let brake = sink.brake();
     let object = sink.create("a", Attributes::default(), Storage::Store).unwrap();
     let bytes = sample(1, 4 << 20);
@@ -180,9 +180,9 @@ fn a_brake_stops_whoever_waits() {
     drop(sink);
     assert_eq!(bed.on_disk(), Vec::<String>::new());
 
-    // For the store, at the end.
+    // For the store, at the end: half of it takes a second.
     let bed = Bed::local();
-    let sink = bed.sink(slow());
+    let sink = bed.sink(slow(4 << 20));
     let brake = sink.brake();
     write(&sink, "a", &bytes, Storage::Store);
     write(&sink, "b", &bytes, Storage::Store);

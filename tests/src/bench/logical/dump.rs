@@ -78,10 +78,10 @@ pub(super) fn run(set: &DataSet) -> Result<String, Box<dyn Error>> {
             set.server.flavour.as_str(),
             set.about
         ));
-        // Backstay first in the round that does not count: what hashing and zstd are given is as many bytes as it has stored. Then each side
-        // comes after another in each round, for what went before leaves its traces in caches and memory.
+        // Backstay first in the round that does not count: what hashing and zstd are given is as many bytes as it has stored. Each
+        // round begins with another side.
         let mut sides = sides(set.server.flavour);
-        let first = round * 3 % sides.len();
+        let first = round * sides.len() / (RUNS + 1);
         sides.rotate_left(first);
         for side in sides {
             let stored = runs.bytes.get(&Side::Plain(2)).copied().unwrap_or(0);

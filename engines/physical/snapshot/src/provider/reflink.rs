@@ -23,9 +23,6 @@ use crate::source::Source;
 use crate::stream::{Listed, list};
 use crate::trace;
 
-/// What the clones are made in is tried under this name.
-const PROBE: &str = "probe";
-
 /// The provider.
 #[derive(Debug)]
 pub(super) struct Reflink {
@@ -45,10 +42,8 @@ impl Provider for Reflink {
 
     fn allows(&self, source: &Source) -> Result<(), EngineError> {
         process(source)?;
-        let directory = place(&source.data_dir, &format!("{PROBE}-{}", std::process::id()));
-        let tried = fs::create_dir(&directory).and_then(|()| try_clone(&source.data_dir, &directory));
-        let _ = fs::remove_dir_all(&directory);
-        tried.map_err(|error| {
+        let clones = place(&source.data_dir, "tried");
+        try_clone(&source.data_dir, clones.parent().unwrap_or(&source.data_dir)).map_err(|error| {
             let kind = mounts::of(&source.data_dir).map_or_else(|| "its file system".to_owned(), |mount| mount.kind);
             EngineError::refused(format!(
                 "the provider `reflink` needs files that share their blocks, and {} on {kind} has none",
@@ -115,10 +110,10 @@ fn process(source: &Source) -> Result<Pid, EngineError> {
     Ok(pid)
 }
 
-/// Whether files of a directory can be cloned into another.
+/// Whether files of a directory can be cloned into another. By a file without a name: a process that is killed here leaves nothing.
 fn try_clone(from: &Path, to: &Path) -> io::Result<()> {
     let source = File::open(from.join("ibdata1"))?;
-    let target = File::create_new(to.join(PROBE))?;
+    let target = tempfile::tempfile_in(to)?;
     Ok(ioctl_ficlone(&target, &source)?)
 }
 
