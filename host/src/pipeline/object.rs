@@ -149,7 +149,7 @@ impl Object {
         filling.frames += 1;
         // Nothing is to be compressed, and the engine has a thread for each processor: what another thread would do is done
         // here at once, while the frame is still in this processor's cache.
-        if !self.encoding.is_compressed() && shared.open.load(Ordering::Relaxed) >= shared.compressors {
+        if !self.encoding.is_compressed() && shared.open.load(Ordering::Relaxed) >= shared.options.threads {
             let stored = pool::lent(shared, plain);
             self.advance(shared, number, stored, reservation);
             return Ok(());

@@ -36,7 +36,7 @@ pub struct SinkOptions {
     pub compression: Compression,
     /// zstd's level, 1 to 19. The highest need some 80 MiB for each thread beyond the budget.
     pub level: i32,
-    /// How many threads compress, where there are as many processors; at least 1.
+    /// How many threads compress; at least 1.
     pub threads: usize,
     /// How much memory the bytes on their way may take.
     pub memory_bytes: usize,

@@ -36,7 +36,7 @@ impl Pool {
             frames: Some(frames),
             threads: Vec::new(),
         };
-        for number in 0..shared.compressors {
+        for number in 0..shared.options.threads {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
             let mut compressor = Compressor::new(shared.options.level)
                 .map_err(|error| EngineError::new(ErrorKind::Io, "zstd could not be set up").because(&error))?;

@@ -1,9 +1,7 @@
 //! [`Shared`]: what a sink's threads and tasks have in common.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::thread;
 
 use backstay_engine_api::EngineError;
 use object_store::ObjectStore;
@@ -25,8 +23,6 @@ pub(super) struct Shared {
     pub(super) base: Path,
     pub(super) runtime: Handle,
     pub(super) throttle: Option<Throttle>,
-    /// How many threads compress: more than there are processors would take turns, each with a frame in hand.
-    pub(super) compressors: usize,
     /// Frames between a writer and the store.
     pub(super) in_flight: Arc<Budget>,
     /// Plain bytes in frames that are being filled.
@@ -53,9 +49,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(store: Arc<dyn ObjectStore>, base: Path, runtime: Handle, options: SinkOptions) -> Arc<Self> {
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
         Arc::new(Self {
-            compressors: options.threads.min(processors),
             store,
             base,
             runtime,
