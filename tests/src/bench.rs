@@ -12,6 +12,9 @@ pub mod plugins;
 pub mod recovery;
 mod usage;
 
+use std::error::Error;
+use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often each side is measured, after one run that does not count.
@@ -29,6 +32,17 @@ pub fn time<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<(Duration, T), E
     let started = Instant::now();
     let value = run()?;
     Ok((started.elapsed(), value))
+}
+
+/// The same work on as many threads as there are processors.
+fn on_all_processors(work: impl Fn() -> io::Result<()> + Sync) -> Result<(), Box<dyn Error>> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(&work)).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(Into::into))
+    })
 }
 
 /// A table in Markdown.

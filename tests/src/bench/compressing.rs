@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{CParameter, compress_bound};
+
+use super::on_all_processors;
 
 /// How much is compressed at once, at most.
 const FRAME: usize = 4 << 20;
@@ -48,12 +49,6 @@ impl Sample {
             }
             Ok(())
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(Into::into))
-        })
+        on_all_processors(work)
     }
 }

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use sha2::{Digest, Sha256};
+
+use super::on_all_processors;
 
 /// How much is hashed and written at once.
 pub(super) const PIECE: usize = 1 << 20;
@@ -41,11 +42,5 @@ pub(super) fn hash_and_write(dir: &Path, bytes: u64) -> Result<(), Box<dyn Error
             std::hint::black_box(digest.finalize());
         }
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(Into::into))
-    })
+    on_all_processors(work)
 }
