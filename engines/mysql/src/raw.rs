@@ -34,6 +34,7 @@ pub(crate) use dump::{Dump, Packet};
 use failure::Failure;
 use login::LoggedIn;
 pub use prepared::Prepared;
+pub use print::ROOM;
 use stream::Stream;
 use texts::Texts;
 use wire::Wire;
@@ -79,6 +80,12 @@ pub trait RowSink {
     fn null(&mut self, column: usize);
     /// A whole value.
     fn value(&mut self, column: usize, bytes: &[u8]);
+    /// A whole value: the first `length` of these bytes. Numbers and times may come so, for a copy of a size that is known
+    /// beforehand takes the least.
+    #[inline]
+    fn short(&mut self, column: usize, bytes: &[u8; ROOM], length: usize) {
+        self.value(column, &bytes[..length]);
+    }
     /// A part of a large value: one [`First`](Part::First), any number of [`Middle`](Part::Middle), one [`Last`](Part::Last). Only
     /// values longer than 64 KiB come in parts, and of those only the ones in a row that does not fit the buffer.
     ///

@@ -1,7 +1,7 @@
 //! Tables into data files, in parallel.
 //!
 //! Each worker has a session with a snapshot, and takes from one queue whatever is largest: a table to be cut into ranges, a
-//! range, a table that is small or can not be cut. So the large come first, the ranges of one table are read by several
+//! range, a table that is read as a whole. So the large come first, the ranges of one table are read by several
 //! workers at once, and what comes last is cut smaller: all are busy to the end.
 
 mod encode;
@@ -26,7 +26,7 @@ use encode::Totals;
 pub(crate) use exact::as_bytes;
 use queue::{Queue, Task};
 use source::Source;
-use targets::targets;
+use targets::{Target, targets};
 pub(crate) use worker::Worker;
 
 /// What the data files came to.
@@ -69,13 +69,12 @@ fn with_rows(tables: &[Table]) -> impl Iterator<Item = &Table> {
 
 /// How many objects these tables' data files will be, about.
 pub(crate) fn objects(options: &Options, threads: usize, tables: &[Table]) -> u64 {
-    let files = |(source, target): (Source<'_>, u64)| {
-        let chunks = if source.table.key.is_empty() {
-            source.bytes() / options.bytes_per_chunk + 1
-        } else if plan::can_be_cut(source) {
-            source.bytes() / target
-        } else {
-            0
+    let files = |(source, target): (Source<'_>, Target)| {
+        let chunks = match target {
+            _ if source.table.key.is_empty() => source.bytes() / options.bytes_per_chunk + 1,
+            _ if !plan::can_be_cut(source) => 0,
+            Target::Whole => source.bytes() / options.bytes_per_chunk,
+            Target::Ranges(bytes) => source.bytes() / bytes,
         };
         2 * (1 + chunks)
     };

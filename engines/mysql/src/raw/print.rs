@@ -1,7 +1,7 @@
 //! Numbers and times as the text protocol has them, printed here instead of by the server: that takes it several times as long.
 
-/// Room for any number or time.
-const ROOM: usize = 48;
+/// Room for any number or time, in bytes.
+pub const ROOM: usize = 48;
 /// A whole number of more digits has an exponent, and so has one below 1 with as many zeros after the point: `DBL_DIG` (dtoa.cc of
 /// MySQL 9.7, dtoa.c of MariaDB 10.11).
 const PLAIN: i32 = 15;
@@ -14,6 +14,7 @@ pub(super) struct Text {
 }
 
 impl Text {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             bytes: [0; ROOM],
@@ -21,19 +22,24 @@ impl Text {
         }
     }
 
+    #[inline]
     pub(super) fn clear(&mut self) {
         self.length = 0;
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    /// The text, and whatever is after it: how long it is is the second.
+    #[inline]
+    pub(super) fn in_room(&self) -> (&[u8; ROOM], usize) {
+        (&self.bytes, self.length)
     }
 
+    #[inline]
     fn push(&mut self, byte: u8) {
         self.bytes[self.length] = byte;
         self.length += 1;
     }
 
+    #[inline]
     fn extend(&mut self, bytes: &[u8]) {
         self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
@@ -44,28 +50,31 @@ impl Text {
         self.length += count;
     }
 
-    fn two(&mut self, number: u8) {
-        self.push(b'0' + number / 10 % 10);
-        self.push(b'0' + number % 10);
-    }
-
-    fn four(&mut self, number: u16) {
-        self.two((number / 100 % 100) as u8);
-        self.two((number % 100) as u8);
-    }
-
     /// A whole number.
+    #[inline]
     pub(super) fn integer(&mut self, number: impl itoa::Integer) {
         self.extend(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// YEAR.
+    #[inline]
     pub(super) fn year(&mut self, year: u16) {
-        self.four(year);
+        self.extend(&four(year));
     }
 
     /// DOUBLE: the fewest digits that make the same number again.
     pub(super) fn double(&mut self, number: f64) {
+        // Here servers write a number as everybody does, but for a point with nothing behind it.
+        if matches!(number.abs(), 0.0 | 1e-4..1e15) {
+            let mut printed = zmij::Buffer::new();
+            let text = printed.format_finite(number);
+            self.extend(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+        } else {
+            self.small_or_large(number);
+        }
+    }
+
+    fn small_or_large(&mut self, number: f64) {
         if number.is_sign_negative() {
             self.push(b'-');
         }
@@ -102,41 +111,54 @@ impl Text {
         }
     }
 
+    #[inline]
     pub(super) fn date(&mut self, year: u16, month: u8, day: u8) {
-        self.four(year);
-        self.push(b'-');
-        self.two(month);
-        self.push(b'-');
-        self.two(day);
+        let [a, b, c, d] = four(year);
+        let ([e, f], [g, h]) = (two(month), two(day));
+        self.extend(&[a, b, c, d, b'-', e, f, b'-', g, h]);
     }
 
     /// A time of day, or the end of a longer time; `microseconds` with so many digits.
+    #[inline]
     pub(super) fn time(&mut self, hours: u32, minutes: u8, seconds: u8, microseconds: u32, digits: u8) {
         match u8::try_from(hours) {
-            Ok(hours @ 0..100) => self.two(hours),
+            Ok(hours @ 0..100) => self.extend(&two(hours)),
             _ => self.integer(hours),
         }
-        self.push(b':');
-        self.two(minutes);
-        self.push(b':');
-        self.two(seconds);
+        let ([a, b], [c, d]) = (two(minutes), two(seconds));
+        self.extend(&[b':', a, b, b':', c, d]);
         if digits > 0 {
-            self.push(b'.');
-            let mut left = microseconds;
-            for power in [100_000, 10_000, 1_000, 100, 10, 1].into_iter().take(digits.into()) {
-                self.push(b'0' + (left / power % 10) as u8);
-                left %= power;
-            }
+            self.fraction(microseconds, digits);
         }
     }
 
+    fn fraction(&mut self, microseconds: u32, digits: u8) {
+        let [a, b] = two((microseconds / 10_000 % 100) as u8);
+        let [c, d, e, f] = four((microseconds % 10_000) as u16);
+        self.extend(&[b'.', a, b, c, d, e, f]);
+        self.length -= 6 - usize::from(digits.min(6));
+    }
+
+    #[inline]
     pub(super) fn space(&mut self) {
         self.push(b' ');
     }
 
+    #[inline]
     pub(super) fn minus(&mut self) {
         self.push(b'-');
     }
+}
+
+#[inline]
+fn two(number: u8) -> [u8; 2] {
+    [b'0' + number / 10 % 10, b'0' + number % 10]
+}
+
+#[inline]
+fn four(number: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (two((number / 100 % 100) as u8), two((number % 100) as u8));
+    [a, b, c, d]
 }
 
 /// The digits of a number.
@@ -185,7 +207,31 @@ mod tests {
     fn double(number: f64) -> String {
         let mut text = Text::new();
         text.double(number);
-        String::from_utf8(text.bytes().to_vec()).unwrap()
+        shown(&text)
+    }
+
+    fn shown(text: &Text) -> String {
+        let (bytes, length) = text.in_room();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+
+    fn time(hours: u32, microseconds: u32, digits: u8) -> String {
+        let mut text = Text::new();
+        text.time(hours, 4, 59, microseconds, digits);
+        shown(&text)
+    }
+
+    #[test]
+    fn times() {
+        for (time, text) in [
+            (time(7, 0, 0), "07:04:59"),
+            (time(99, 123_456, 6), "99:04:59.123456"),
+            (time(838, 120_000, 2), "838:04:59.12"),
+            (time(0, 9, 6), "00:04:59.000009"),
+            (time(0, 500_000, 1), "00:04:59.5"),
+        ] {
+            assert_eq!(time, text);
+        }
     }
 
     #[test]
@@ -221,6 +267,15 @@ mod tests {
             let number = f64::from_bits(bits);
             prop_assume!(number.is_finite());
             prop_assert_eq!(double(number).parse::<f64>().unwrap().to_bits(), bits);
+        }
+
+        /// Those that are written the short way are written as the long way would.
+        #[test]
+        fn doubles_are_written_alike(digits in -99_999_999_999_999_999_i64..=99_999_999_999_999_999, point in -30..15) {
+            let number = format!("{digits}e{point}").parse::<f64>().unwrap();
+            let mut text = Text::new();
+            text.small_or_large(number);
+            prop_assert_eq!(double(number), shown(&text));
         }
     }
 }

@@ -125,29 +125,40 @@ type Date = (u16, u8, u8);
 type Time = (u8, u8, u8, u32);
 
 /// Zeros at the end are not sent.
+#[inline]
 fn date_and_time(bytes: &[u8]) -> Option<(Date, Time)> {
-    let all: [u8; 11] = padded(bytes, &[0, 4, 7, 11])?;
-    let [y, z, month, day, hour, minute, second, rest @ ..] = all;
-    let date = (u16::from_le_bytes([y, z]), month, day);
-    let time = (hour, minute, second, u32::from_le_bytes(rest));
+    let (date, time) = match *bytes {
+        [] => ((0, 0, 0), (0, 0, 0, 0)),
+        [y, z, month, day] => ((u16::from_le_bytes([y, z]), month, day), (0, 0, 0, 0)),
+        [y, z, month, day, hour, minute, second] => {
+            ((u16::from_le_bytes([y, z]), month, day), (hour, minute, second, 0))
+        }
+        [y, z, month, day, hour, minute, second, a, b, c, d] => (
+            (u16::from_le_bytes([y, z]), month, day),
+            (hour, minute, second, u32::from_le_bytes([a, b, c, d])),
+        ),
+        _ => return None,
+    };
     // A server has no others; larger ones would not fit their text.
-    let fits = date.0 < 10_000 && [month, day, hour, minute, second].iter().all(|part| *part < 100);
+    let fits = date.0 < 10_000 && [date.1, date.2, time.0, time.1, time.2].iter().all(|part| *part < 100);
     fits.then_some((date, time))
 }
 
 /// Whether it is negative; hours, minutes, seconds, microseconds.
+#[inline]
 fn duration(bytes: &[u8]) -> Option<(bool, u32, u8, u8, u32)> {
-    let all: [u8; 12] = padded(bytes, &[0, 8, 12])?;
-    let [negative, a, b, c, d, hours, minutes, seconds, rest @ ..] = all;
+    let (&[negative, a, b, c, d, hours, minutes, seconds], rest) = match bytes {
+        [] => return Some((false, 0, 0, 0, 0)),
+        bytes => bytes.split_first_chunk()?,
+    };
+    let microseconds = match *rest {
+        [] => 0,
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
+        _ => return None,
+    };
     let days = u32::from_le_bytes([a, b, c, d]);
     let hours = days.checked_mul(24)?.checked_add(hours.into())?;
-    Some((negative != 0, hours, minutes, seconds, u32::from_le_bytes(rest)))
-}
-
-fn padded<const N: usize>(bytes: &[u8], lengths: &[usize]) -> Option<[u8; N]> {
-    let mut all = [0; N];
-    all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    lengths.contains(&bytes.len()).then_some(all)
+    Some((negative != 0, hours, minutes, seconds, microseconds))
 }
 
 /// Rows of these kinds of columns.
@@ -189,7 +200,8 @@ impl Form for Values<'_> {
                 Kind::Bytes => sink.value(column, value),
                 kind => {
                     kind.print(value, &mut text).ok_or_else(malformed)?;
-                    sink.value(column, text.bytes());
+                    let (text, length) = text.in_room();
+                    sink.short(column, text, length);
                 }
             }
         }
@@ -220,7 +232,8 @@ impl Form for Values<'_> {
                 _ if length > 12 => return Err(malformed()),
                 kind => {
                     kind.print(body.whole(length)?, &mut text).ok_or_else(malformed)?;
-                    sink.value(column, text.bytes());
+                    let (text, length) = text.in_room();
+                    sink.short(column, text, length);
                 }
             }
         }

@@ -11,7 +11,8 @@ use backstay_mysql::raw::{Part, RowSink};
 
 use super::data::DataSet;
 
-/// How many ranges of a table are read one after the other: enough that no connection is done long before another.
+/// How many ranges of a table are read one after the other where tables do not make equal shares: enough that no connection is done
+/// long before another. Whole tables take MySQL less.
 const RANGES: u64 = 8;
 
 struct Nowhere;
@@ -39,25 +40,29 @@ pub(super) fn run(set: &DataSet, connections: usize) -> Result<f64, Box<dyn Erro
     let mut sessions = (0..connections)
         .map(|_| RawSession::like(&session))
         .collect::<Result<Vec<_>, _>>()?;
-    let step = set.rows.div_ceil(RANGES);
-    let ranges: Vec<String> = (0..RANGES)
-        .flat_map(|range| {
+    let queries: Vec<String> = if set.tables.len().is_multiple_of(connections) {
+        let select = |table: &String| format!("SELECT * FROM {}.{table}", set.schema);
+        set.tables.iter().map(select).collect()
+    } else {
+        let step = set.rows.div_ceil(RANGES);
+        let of_range = |range: u64| {
             let (from, to) = (range * step + 1, (range + 1) * step);
             let select =
                 move |table: &String| format!("SELECT * FROM {}.{table} WHERE id BETWEEN {from} AND {to}", set.schema);
             set.tables.iter().map(select)
-        })
-        .collect();
+        };
+        (0..RANGES).flat_map(of_range).collect()
+    };
     let next = AtomicUsize::new(0);
     let started = Instant::now();
     let read = thread::scope(|scope| {
         let threads: Vec<_> = sessions
             .iter_mut()
             .map(|session| {
-                let (next, ranges) = (&next, &ranges);
+                let (next, queries) = (&next, &queries);
                 scope.spawn(move || -> Result<u64, EngineError> {
                     let mut rows = 0;
-                    while let Some(select) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    while let Some(select) = queries.get(next.fetch_add(1, Ordering::Relaxed)) {
                         rows += session.rows(select, &mut Nowhere)?;
                     }
                     Ok(rows)

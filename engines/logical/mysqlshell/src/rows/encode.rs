@@ -4,7 +4,7 @@
 //! Nothing is allocated for a field or a row. Large values come in parts, and go out in parts.
 
 use backstay_engine_api::EngineError;
-use backstay_mysql::raw::{Part, RowSink};
+use backstay_mysql::raw::{Part, ROOM, RowSink};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -102,21 +102,30 @@ impl<'a, F: Files> Encoder<'a, F> {
         Ok(())
     }
 
+    #[inline]
     fn flush_if_full(&mut self) {
-        if self.buffer.len() >= BUFFER && self.failed.is_none() {
-            let result = self.flush();
-            self.failed = result.err();
-            // After an error the row is still read to its end, into nothing.
-            self.buffer.clear();
+        if self.buffer.len() >= BUFFER {
+            self.flush_or_keep_error();
         }
     }
 
+    #[inline(never)]
+    fn flush_or_keep_error(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.flush().err();
+        }
+        // After an error the row is still read to its end, into nothing.
+        self.buffer.clear();
+    }
+
+    #[inline]
     fn separate(&mut self, column: usize) {
         if column > 0 {
             self.buffer.push(b'\t');
         }
     }
 
+    #[inline]
     fn append(&mut self, column: usize, bytes: &[u8]) {
         match self.encodings[column] {
             Encoding::Plain | Encoding::Float => self.buffer.extend_from_slice(bytes),
@@ -165,6 +174,7 @@ impl<'a, F: Files> Encoder<'a, F> {
     }
 
     /// A value that is larger than the buffer, in parts of our own, so that the buffer does not grow to its size.
+    #[inline(never)]
     fn append_large(&mut self, column: usize, bytes: &[u8]) {
         let mut part = Part::First;
         for piece in bytes.chunks(BUFFER / 4) {
@@ -206,11 +216,13 @@ fn append_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 impl<F: Files> RowSink for Encoder<'_, F> {
+    #[inline]
     fn null(&mut self, column: usize) {
         self.separate(column);
         self.buffer.extend_from_slice(b"\\N");
     }
 
+    #[inline]
     fn value(&mut self, column: usize, bytes: &[u8]) {
         if bytes.len() > BUFFER / 4 {
             return self.append_large(column, bytes);
@@ -220,11 +232,24 @@ impl<F: Files> RowSink for Encoder<'_, F> {
         self.flush_if_full();
     }
 
+    #[inline]
+    fn short(&mut self, column: usize, bytes: &[u8; ROOM], length: usize) {
+        if !matches!(self.encodings[column], Encoding::Plain | Encoding::Float) {
+            return self.value(column, &bytes[..length]);
+        }
+        self.separate(column);
+        let end = self.buffer.len() + length;
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.truncate(end);
+        self.flush_if_full();
+    }
+
     fn part(&mut self, column: usize, bytes: &[u8], part: Part) -> Result<(), EngineError> {
         self.append_part(column, bytes, part);
         self.failed.take().map_or(Ok(()), Err)
     }
 
+    #[inline]
     fn end_row(&mut self) -> Result<(), EngineError> {
         self.buffer.push(b'\n');
         self.totals.rows += 1;

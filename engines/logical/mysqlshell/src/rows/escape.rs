@@ -17,6 +17,7 @@ const ESCAPE: [u8; 256] = {
 const BLOCK: usize = 16;
 
 /// Appends `bytes` with escapes.
+#[inline]
 pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     if suspicious(bytes) {
         append_slowly(out, bytes);
@@ -26,6 +27,7 @@ pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Whether a byte is a control character or a backslash: a few more than need an escape, but told by two comparisons.
+#[inline]
 fn suspicious(bytes: &[u8]) -> bool {
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
     match bytes.last_chunk::<BLOCK>() {
@@ -36,15 +38,18 @@ fn suspicious(bytes: &[u8]) -> bool {
 }
 
 /// Without a branch, so that it compiles to a few vector instructions.
+#[inline]
 fn suspicious_block(block: &[u8; BLOCK]) -> bool {
     block.iter().fold(false, |found, byte| found | is_suspicious(*byte))
 }
 
+#[inline]
 fn is_suspicious(byte: u8) -> bool {
     (byte < 0x20) | (byte == b'\\')
 }
 
 /// Fewer than [`BLOCK`] bytes: two words that overlap.
+#[inline]
 fn suspicious_short(bytes: &[u8]) -> bool {
     match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(first), Some(last)) => {
@@ -55,6 +60,7 @@ fn suspicious_short(bytes: &[u8]) -> bool {
 }
 
 /// The usual tests of a word for a byte less than another, and for one that is zero.
+#[inline]
 fn suspicious_word(word: u64) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -64,23 +70,32 @@ fn suspicious_word(word: u64) -> bool {
     control | backslash != 0
 }
 
+#[inline(never)]
 fn append_slowly(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len() + bytes.len() / 8);
-    for part in bytes.chunks(BLOCK) {
-        let clean = part
-            .first_chunk::<BLOCK>()
-            .is_some_and(|block| !suspicious_block(block));
-        if clean {
-            out.extend_from_slice(part);
-            continue;
-        }
-        for byte in part {
-            match ESCAPE[usize::from(*byte)] {
-                0 => out.push(*byte),
-                code => out.extend_from_slice(&[b'\\', code]),
-            }
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    for block in blocks {
+        if suspicious_block(block) {
+            append_escaped(out, block);
+        } else {
+            out.extend_from_slice(block);
         }
     }
+    append_escaped(out, rest);
+}
+
+/// At most [`BLOCK`] bytes. Without a branch: where the next escape is nobody can foretell.
+#[inline]
+fn append_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut escaped = [0; 2 * BLOCK];
+    let mut length = 0;
+    for byte in bytes {
+        let code = ESCAPE[usize::from(*byte)];
+        escaped[length] = if code == 0 { *byte } else { b'\\' };
+        escaped[length + 1] = code;
+        length += 1 + usize::from(code != 0);
+    }
+    out.extend_from_slice(&escaped[..length]);
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use backstay_engine_api::EngineError;
 
 use super::plan::Chunk;
 use super::source::Source;
+use super::targets::Target;
 
 /// Something to do.
 #[derive(Debug, Clone)]
 pub(crate) enum Task<'a> {
-    /// A table or partition: to be cut into chunks of so many bytes, or dumped as a whole.
-    Source(Source<'a>, u64),
+    /// A table or partition: to be cut into chunks, or dumped as a whole.
+    Source(Source<'a>, Target),
     /// One of the chunks that it was cut into.
     Chunk {
         source: Source<'a>,

@@ -43,6 +43,11 @@ impl<'a> Source<'a> {
         self.partition.map_or(self.table.bytes, |partition| partition.bytes)
     }
 
+    /// How many rows it has, as the server estimates it.
+    pub(crate) fn rows(&self) -> u64 {
+        self.partition.map_or(self.table.rows, |partition| partition.rows)
+    }
+
     /// `schema.table`, and the partition: for messages.
     pub(crate) fn name(&self) -> String {
         let Table { schema, name, .. } = self.table;

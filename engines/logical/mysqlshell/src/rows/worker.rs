@@ -12,6 +12,7 @@ use super::files::DataFiles;
 use super::plan::{self, Chunk};
 use super::queue::Task;
 use super::source::{Floats, Source};
+use super::targets::Target;
 
 /// In pieces of what size the server sends rows, in bytes: what a socket holds, and the processor's cache too.
 const PIECE: usize = 64 << 10;
@@ -116,21 +117,25 @@ impl Worker {
         &mut self,
         shared: &Shared<'a>,
         source: Source<'a>,
-        target: u64,
+        target: Target,
         buffer: &mut Vec<u8>,
     ) -> Result<(), EngineError> {
-        let mut chunks = if plan::is_large(source.bytes(), target) && plan::can_be_cut(source) {
-            shared.job.doing(format!("planning {}", source.name()));
-            plan::plan(shared.job, &mut self.session, source, target)?
-        } else {
-            Vec::new()
+        let mut chunks = match target {
+            Target::Ranges(bytes) if plan::is_large(source.bytes(), bytes) && plan::can_be_cut(source) => {
+                shared.job.doing(format!("planning {}", source.name()));
+                plan::plan(shared.job, &mut self.session, source, bytes)?
+            }
+            _ => Vec::new(),
         };
         if chunks.len() < 2 {
             shared.queue.cut([]);
-            let chunk = chunks.pop().unwrap_or_default();
-            if source.table.key.is_empty() {
-                return self.without_key(shared, source, buffer);
+            let several = target == Target::Whole
+                && plan::is_large(source.bytes(), shared.options.bytes_per_chunk)
+                && plan::can_be_cut(source);
+            if several || source.table.key.is_empty() {
+                return self.whole(shared, source, buffer);
             }
+            let chunk = chunks.pop().unwrap_or_default();
             return self.chunk(shared, source, &chunk, (0, true), buffer);
         }
         let last = chunks.len() - 1;
@@ -155,11 +160,9 @@ impl Worker {
         buffer: &mut Vec<u8>,
     ) -> Result<(), EngineError> {
         let files = DataFiles::start(shared, source, number, last)?;
-        let hint = if chunk.condition.is_some() || source.is_clustered() {
-            source.hint()
-        } else {
-            // Through an index that is not the rows' own order, each row would be looked up by itself.
-            String::new()
+        let hint = match chunk.condition {
+            Some(_) => source.hint(),
+            None => hint_for_all(source),
         };
         let encoder = Encoder::new(&source.table.columns, files, None, buffer);
         let (files, totals) = self.rows(shared, source, &hint, chunk.condition.as_deref(), encoder)?;
@@ -167,14 +170,9 @@ impl Worker {
         Ok(())
     }
 
-    /// A table without a key: one stream of rows, in files of about the size of a chunk. Which is the last is not known before
-    /// it is written, so that an empty one follows.
-    fn without_key<'a>(
-        &mut self,
-        shared: &Shared<'a>,
-        source: Source<'a>,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), EngineError> {
+    /// All rows by one query, in files of about the size of a chunk. Which is the last is not known before it is written, so that
+    /// an empty one follows.
+    fn whole<'a>(&mut self, shared: &Shared<'a>, source: Source<'a>, buffer: &mut Vec<u8>) -> Result<(), EngineError> {
         let files = DataFiles::start(shared, source, 0, false)?;
         let encoder = Encoder::new(
             &source.table.columns,
@@ -182,7 +180,7 @@ impl Worker {
             Some(shared.options.bytes_per_chunk),
             buffer,
         );
-        let (files, totals) = self.rows(shared, source, "", None, encoder)?;
+        let (files, totals) = self.rows(shared, source, &hint_for_all(source), None, encoder)?;
         let number = files.end(&totals)?;
         let empty = DataFiles::start(shared, source, number + 1, true)?;
         let encoder = Encoder::new(&[], empty, None, buffer);
@@ -222,6 +220,15 @@ impl Worker {
             self.session.rows(&text, &mut encoder).map_err(of_table)?;
         }
         encoder.finish()
+    }
+}
+
+/// The hint for a query of all rows. Through an index that is not the rows' own order, each row would be looked up by itself.
+fn hint_for_all(source: Source<'_>) -> String {
+    if source.is_clustered() {
+        source.hint()
+    } else {
+        String::new()
     }
 }
 
