@@ -105,7 +105,8 @@ fn drawn_at_random(flavour: Flavour, seeds: std::ops::Range<u64>) {
         eprintln!("seed {seed}");
         let source = TestServer::start_with(flavour, &[ROOM]);
         random_tables::create(&mut source.conn(), flavour, "drawn", seed, 12);
-        let target = through(&source, if seed % 2 == 0 { "1" } else { "4" });
+        // One thread cuts no table into ranges; of many, all but those that are small beside the others.
+        let target = through(&source, if seed == 0 { "1" } else { "12" });
         same(&source, &target, "drawn");
     }
 }

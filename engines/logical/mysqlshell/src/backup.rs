@@ -31,6 +31,9 @@ pub(crate) const INSTANCE: &str = "instance";
 /// The `kind` of the object with accounts and grants.
 pub(crate) const ACCOUNTS: &str = "accounts";
 
+/// Each worker has an object open, of which there may be 64.
+const MOST_WORKERS: usize = 64;
+
 /// Takes a full backup.
 ///
 /// # Errors
@@ -155,7 +158,7 @@ fn take(
     job.doing("waiting for the global read lock");
     let mut workers = Vec::new();
     if options.content != Content::Definitions {
-        for _ in 0..job.threads() {
+        for _ in 0..job.threads().min(MOST_WORKERS) {
             workers.push(Worker::open(job, session)?);
         }
     }

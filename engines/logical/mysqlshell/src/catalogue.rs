@@ -87,9 +87,12 @@ pub(crate) struct Table {
     pub(crate) engine: String,
     /// In the table's order.
     pub(crate) columns: Vec<Column>,
-    /// The primary key, or the best unique key without NULL; empty if there is none. Rows are dumped in its order.
+    /// The primary key, or the best unique key without NULL; empty if there is none. Rows are dumped in its order, but for
+    /// those of a table that is read by one query and not `clustered`.
     pub(crate) key_name: Option<String>,
     pub(crate) key: Vec<KeyColumn>,
+    /// Whether the rows lie in the key's order: InnoDB's primary key, or the unique key that it takes in place of one.
+    pub(crate) clustered: bool,
     pub(crate) partitions: Vec<Partition>,
     /// Estimated rows, and bytes of them.
     pub(crate) rows: u64,

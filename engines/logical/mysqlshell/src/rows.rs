@@ -71,10 +71,8 @@ fn with_rows(tables: &[Table]) -> impl Iterator<Item = &Table> {
 pub(crate) fn objects(options: &Options, threads: usize, tables: &[Table]) -> u64 {
     let files = |(source, target): (Source<'_>, Target)| {
         let chunks = match target {
-            _ if source.table.key.is_empty() => source.bytes() / options.bytes_per_chunk + 1,
-            _ if !plan::can_be_cut(source) => 0,
-            Target::Whole => source.bytes() / options.bytes_per_chunk,
-            Target::Ranges(bytes) => source.bytes() / bytes,
+            Target::Ranges(bytes) if plan::can_be_cut(source) => source.bytes() / bytes,
+            _ => source.bytes() / options.bytes_per_chunk,
         };
         2 * (1 + chunks)
     };

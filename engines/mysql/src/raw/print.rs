@@ -27,7 +27,7 @@ impl Text {
         self.length = 0;
     }
 
-    /// The text, and whatever is after it: how long it is is the second.
+    /// The text and what lies behind it, and the text's length.
     #[inline]
     pub(super) fn in_room(&self) -> (&[u8; ROOM], usize) {
         (&self.bytes, self.length)
@@ -64,7 +64,7 @@ impl Text {
 
     /// DOUBLE: the fewest digits that make the same number again.
     pub(super) fn double(&mut self, number: f64) {
-        // Here servers write a number as everybody does, but for a point with nothing behind it.
+        // Here, where nobody writes exponents, it is what servers write but for a point with nothing behind it.
         if matches!(number.abs(), 0.0 | 1e-4..1e15) {
             let mut printed = zmij::Buffer::new();
             let text = printed.format_finite(number);
@@ -215,6 +215,25 @@ mod tests {
         String::from_utf8(bytes[..length].to_vec()).unwrap()
     }
 
+    fn the_long_way(number: f64) -> String {
+        let mut text = Text::new();
+        text.small_or_large(number);
+        shown(&text)
+    }
+
+    #[test]
+    fn doubles_at_the_ends_of_the_short_way() {
+        for end in [1e-4_f64, 1e15] {
+            for number in [end.next_down(), end, end.next_up(), end.next_up().next_up()] {
+                assert_eq!(double(number), the_long_way(number));
+                assert_eq!(double(-number), the_long_way(-number));
+            }
+        }
+        for number in [0.0, -0.0] {
+            assert_eq!(double(number), the_long_way(number));
+        }
+    }
+
     fn time(hours: u32, microseconds: u32, digits: u8) -> String {
         let mut text = Text::new();
         text.time(hours, 4, 59, microseconds, digits);
@@ -271,11 +290,9 @@ mod tests {
 
         /// Those that are written the short way are written as the long way would.
         #[test]
-        fn doubles_are_written_alike(digits in -99_999_999_999_999_999_i64..=99_999_999_999_999_999, point in -30..15) {
+        fn doubles_are_written_alike(digits in "-?[1-9][0-9]{0,16}", point in -30..15) {
             let number = format!("{digits}e{point}").parse::<f64>().unwrap();
-            let mut text = Text::new();
-            text.small_or_large(number);
-            prop_assert_eq!(double(number), shown(&text));
+            prop_assert_eq!(double(number), the_long_way(number));
         }
     }
 }

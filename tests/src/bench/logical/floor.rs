@@ -14,6 +14,8 @@ use super::data::DataSet;
 /// How many ranges of a table are read one after the other where tables do not make equal shares: enough that no connection is done
 /// long before another. Whole tables take MySQL less.
 const RANGES: u64 = 8;
+/// In pieces of so many bytes the server sends rows: as a dump asks for.
+const PIECE: usize = 64 << 10;
 
 struct Nowhere;
 
@@ -34,12 +36,25 @@ impl RowSink for Nowhere {
     }
 }
 
+/// As values, which take the server less than their text; how many rows there were.
+fn read_all(session: &mut RawSession, select: &str) -> Result<u64, EngineError> {
+    if let Some(prepared) = session.prepare(select)?
+        && let Some(rows) = session.rows_of(prepared, &mut Nowhere)?
+    {
+        return Ok(rows);
+    }
+    session.rows(select, &mut Nowhere)
+}
+
 /// Seconds.
 pub(super) fn run(set: &DataSet, connections: usize) -> Result<f64, Box<dyn Error>> {
     let session = set.server.server.session()?;
     let mut sessions = (0..connections)
         .map(|_| RawSession::like(&session))
         .collect::<Result<Vec<_>, _>>()?;
+    for session in &mut sessions {
+        session.widen(PIECE)?;
+    }
     let queries: Vec<String> = if set.tables.len().is_multiple_of(connections) {
         let select = |table: &String| format!("SELECT * FROM {}.{table}", set.schema);
         set.tables.iter().map(select).collect()
@@ -63,7 +78,7 @@ pub(super) fn run(set: &DataSet, connections: usize) -> Result<f64, Box<dyn Erro
                 scope.spawn(move || -> Result<u64, EngineError> {
                     let mut rows = 0;
                     while let Some(select) = queries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        rows += session.rows(select, &mut Nowhere)?;
+                        rows += read_all(session, select)?;
                     }
                     Ok(rows)
                 })

@@ -159,9 +159,9 @@ impl Reader<'_> {
         let candidates = indexes
             .into_iter()
             .filter_map(|(name, parts)| candidate(name, &parts, columns, &row.engine));
-        let (key_name, key) = match best(candidates.collect()) {
-            Some(key) => (Some(key.name), key.columns),
-            None => (None, Vec::new()),
+        let (key_name, key, clustered) = match best(candidates.collect()) {
+            Some(key) => (Some(key.name), key.columns, key.clustered),
+            None => (None, Vec::new(), false),
         };
         // Read by partition, one that holds history gives all of that, as if it were rows of now.
         let partitions = match row.table_type.as_str() {
@@ -174,6 +174,7 @@ impl Reader<'_> {
             columns: dumped,
             key_name,
             key,
+            clustered,
             partitions: partitions
                 .into_iter()
                 .map(|partition| Partition {

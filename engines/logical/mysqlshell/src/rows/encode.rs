@@ -251,6 +251,9 @@ impl<F: Files> RowSink for Encoder<'_, F> {
 
     #[inline]
     fn end_row(&mut self) -> Result<(), EngineError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         self.buffer.push(b'\n');
         self.totals.rows += 1;
         let end = self.written + self.buffer.len() as u64;

@@ -22,7 +22,8 @@ pub(crate) struct DataFiles<'s, 'a> {
     source: Source<'a>,
     number: usize,
     name: String,
-    writer: ObjectWriter,
+    /// `None` once the file has ended.
+    writer: Option<ObjectWriter>,
 }
 
 impl<'s, 'a> DataFiles<'s, 'a> {
@@ -41,7 +42,7 @@ impl<'s, 'a> DataFiles<'s, 'a> {
             Compression::Zstd => Storage::Zstd,
             Compression::None => Storage::Store,
         };
-        let writer = shared.job.create(&name, attributes(DATA, source), storage)?;
+        let writer = Some(shared.job.create(&name, attributes(DATA, source), storage)?);
         Ok(Self {
             shared,
             source,
@@ -55,8 +56,15 @@ impl<'s, 'a> DataFiles<'s, 'a> {
     ///
     /// # Errors
     /// It did not reach the repository.
-    pub(crate) fn end(self, totals: &Totals) -> Result<usize, EngineError> {
-        self.writer.finish()?;
+    pub(crate) fn end(mut self, totals: &Totals) -> Result<usize, EngineError> {
+        self.close(totals)?;
+        Ok(self.number)
+    }
+
+    fn close(&mut self, totals: &Totals) -> Result<(), EngineError> {
+        if let Some(writer) = self.writer.take() {
+            writer.finish()?;
+        }
         let mut index = self.shared.job.create(
             &names::index(&self.name),
             attributes(INDEX, self.source),
@@ -64,21 +72,25 @@ impl<'s, 'a> DataFiles<'s, 'a> {
         )?;
         index.write_all(&totals.index)?;
         index.finish()?;
-        self.shared.file(self.source.table, self.name, totals);
-        Ok(self.number)
+        self.shared
+            .file(self.source.table, std::mem::take(&mut self.name), totals);
+        Ok(())
     }
 }
 
 impl Files for DataFiles<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.shared.check()?;
-        self.writer.write_all(bytes)?;
-        Ok(())
+        match &mut self.writer {
+            Some(writer) => Ok(writer.write_all(bytes)?),
+            None => Err(EngineError::other(format!("{} has ended", self.source.name()))),
+        }
     }
 
     fn next(&mut self, totals: Totals) -> Result<(), EngineError> {
-        let next = Self::start(self.shared, self.source, self.number + 1, false)?;
-        std::mem::replace(self, next).end(&totals)?;
+        // In this order: each worker has one open object, and there may be no more than 64 in all.
+        self.close(&totals)?;
+        *self = Self::start(self.shared, self.source, self.number + 1, false)?;
         Ok(())
     }
 }

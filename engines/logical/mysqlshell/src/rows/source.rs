@@ -97,11 +97,6 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether the table's rows lie in the key's order.
-    pub(crate) fn is_clustered(&self) -> bool {
-        self.table.key_name.as_deref() == Some("PRIMARY") && self.table.engine.eq_ignore_ascii_case("InnoDB")
-    }
-
     /// The columns as SELECT takes them, each so that its text is exact.
     pub(crate) fn columns(&self, floats: Floats) -> String {
         let exact = |column: &crate::catalogue::Column| {

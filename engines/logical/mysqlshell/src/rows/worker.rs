@@ -129,10 +129,7 @@ impl Worker {
         };
         if chunks.len() < 2 {
             shared.queue.cut([]);
-            let several = target == Target::Whole
-                && plan::is_large(source.bytes(), shared.options.bytes_per_chunk)
-                && plan::can_be_cut(source);
-            if several || source.table.key.is_empty() {
+            if plan::is_large(source.bytes(), shared.options.bytes_per_chunk) || source.table.key.is_empty() {
                 return self.whole(shared, source, buffer);
             }
             let chunk = chunks.pop().unwrap_or_default();
@@ -225,7 +222,7 @@ impl Worker {
 
 /// The hint for a query of all rows. Through an index that is not the rows' own order, each row would be looked up by itself.
 fn hint_for_all(source: Source<'_>) -> String {
-    if source.is_clustered() {
+    if source.table.clustered {
         source.hint()
     } else {
         String::new()

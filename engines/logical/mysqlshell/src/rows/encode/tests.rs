@@ -117,6 +117,13 @@ fn encode(rows: &[Row], cuts: &[usize], limit: Option<u64>) -> Memory {
                 continue;
             };
             let first = cuts.next().unwrap_or(0);
+            if first == 0 && bytes.len() <= 20 {
+                // What lies behind it is none of it.
+                let mut room = [b'\t'; ROOM];
+                room[..bytes.len()].copy_from_slice(bytes);
+                encoder.short(at, &room, bytes.len());
+                continue;
+            }
             if first == 0 {
                 encoder.value(at, bytes);
                 continue;
@@ -233,5 +240,16 @@ fn a_failure_ends_the_query_at_the_rows_end() {
     let mut buffer = Vec::new();
     let mut encoder = Encoder::new(&columns, Broken, None, &mut buffer);
     encoder.value(0, &vec![b'x'; 2 * BUFFER]);
+    assert_eq!(encoder.end_row().unwrap_err().message, "no space");
+}
+
+#[test]
+fn a_failure_after_an_index_entry_is_said_too() {
+    let columns = [column(Encoding::Text), column(Encoding::Text)];
+    let mut buffer = Vec::new();
+    let mut encoder = Encoder::new(&columns, Broken, None, &mut buffer);
+    encoder.indexed = 100_000;
+    encoder.value(0, &vec![b'x'; 2 * BUFFER]);
+    encoder.value(1, b"y");
     assert_eq!(encoder.end_row().unwrap_err().message, "no space");
 }
