@@ -75,6 +75,7 @@ struct State {
     guarded: Mutex<Vec<String>>,
     still_guarded: Mutex<Vec<String>>,
     opened: Mutex<Vec<String>>,
+    most_open: AtomicUsize,
     log: Mutex<Vec<String>>,
 }
 
@@ -117,6 +118,7 @@ impl<E> MemoryHost<E> {
             guarded: Mutex::default(),
             still_guarded: Mutex::default(),
             opened: Mutex::default(),
+            most_open: AtomicUsize::new(0),
             log: Mutex::default(),
         };
         Self {
@@ -159,6 +161,11 @@ impl<E> MemoryHost<E> {
     /// The names of the objects that a failed backup had finished.
     pub fn left_over(&self) -> Vec<String> {
         locked(&self.state.written).keys().cloned().collect()
+    }
+
+    /// The most objects that were open at once in the last call, written or read.
+    pub fn most_open(&self) -> usize {
+        self.state.most_open.load(Ordering::Relaxed)
     }
 
     /// The names of the objects that the last call opened, in order.
@@ -329,6 +336,7 @@ impl<E: Engine> MemoryHost<E> {
     pub fn call<T: for<'de> Deserialize<'de>>(&self, call: &Call) -> Result<T, EngineError> {
         locked(&self.state.written).clear();
         locked(&self.state.opened).clear();
+        self.state.most_open.store(0, Ordering::Relaxed);
         locked(&self.state.log).clear();
         let call = serde_json::to_vec(call).expect("a call is JSON");
         let answer = serve::<E>(RSlice::from_slice(&call), self.port());

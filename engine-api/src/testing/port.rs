@@ -94,6 +94,7 @@ impl Port {
         assert!(open.len() < MOST_OPEN, "too many objects are open");
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         open.insert(number, object);
+        self.0.most_open.fetch_max(open.len(), Ordering::Relaxed);
         Answer::from_result(Ok(Handle { object: number }))
     }
 

@@ -31,8 +31,8 @@ pub(crate) const INSTANCE: &str = "instance";
 /// The `kind` of the object with accounts and grants.
 pub(crate) const ACCOUNTS: &str = "accounts";
 
-/// Each worker has an object open, of which there may be 64.
-const MOST_WORKERS: usize = 64;
+/// Each thread has an object open, of which there may be 64.
+const MOST_THREADS: usize = 64;
 
 /// Takes a full backup.
 ///
@@ -55,7 +55,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     }
     let bytes = catalogue.tables.iter().map(|table| table.bytes).sum();
     let objects =
-        metadata::objects(&catalogue, &options) + rows::objects(&options, job.threads(), &catalogue.tables) + 5;
+        metadata::objects(&catalogue, &options) + rows::objects(&options, threads(job), &catalogue.tables) + 5;
     job.expect(Some(bytes), Some(objects));
 
     let as_bytes = rows::as_bytes(job, &mut catalogue.tables, &mut workers)?;
@@ -93,7 +93,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     point.release()?;
     let state = json!({
         "lock_milliseconds": u64::try_from(lock_held.as_millis()).unwrap_or(u64::MAX),
-        "threads": job.threads(),
+        "threads": threads(job),
         "schemas": schemas,
         "tables": catalogue.tables.len(),
         "views": catalogue.views.len(),
@@ -158,7 +158,7 @@ fn take(
     job.doing("waiting for the global read lock");
     let mut workers = Vec::new();
     if options.content != Content::Definitions {
-        for _ in 0..job.threads().min(MOST_WORKERS) {
+        for _ in 0..threads(job) {
             workers.push(Worker::open(job, session)?);
         }
     }
@@ -181,6 +181,11 @@ fn take(
         Worker::open_snapshots(&mut workers, &held.borrow())?;
         Ok(workers)
     })
+}
+
+/// How many threads write objects at once.
+fn threads(job: &BackupJob) -> usize {
+    job.threads().min(MOST_THREADS)
 }
 
 fn done(dumped: Dumped) -> DoneFile {

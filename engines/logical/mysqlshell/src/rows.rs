@@ -70,11 +70,14 @@ fn with_rows(tables: &[Table]) -> impl Iterator<Item = &Table> {
 /// How many objects these tables' data files will be, about.
 pub(crate) fn objects(options: &Options, threads: usize, tables: &[Table]) -> u64 {
     let files = |(source, target): (Source<'_>, Target)| {
+        let most = options.bytes_per_chunk;
         let chunks = match target {
-            Target::Ranges(bytes) if plan::can_be_cut(source) => source.bytes() / bytes,
-            _ => source.bytes() / options.bytes_per_chunk,
+            Target::Ranges(bytes) if plan::can_be_cut(source) => 1 + source.bytes() / bytes,
+            // With a last file that is empty.
+            _ if source.table.key.is_empty() || plan::is_large(source.bytes(), most) => 2 + source.bytes() / most,
+            _ => 1,
         };
-        2 * (1 + chunks)
+        2 * chunks
     };
     let all = targets(with_rows(tables), options.bytes_per_chunk, threads);
     all.into_iter().map(files).sum()

@@ -72,7 +72,7 @@ pub(super) fn write(
         error: Mutex::new(None),
     };
     job.doing("reading definitions");
-    let threads = items.len().div_ceil(FILES_OF_A_SESSION).min(job.threads());
+    let threads = items.len().div_ceil(FILES_OF_A_SESSION).min(super::threads(job));
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| writer.work(session));

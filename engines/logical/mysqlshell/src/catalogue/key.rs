@@ -7,7 +7,7 @@ use super::KeyColumn;
 pub(super) struct Candidate {
     pub(super) name: String,
     pub(super) columns: Vec<KeyColumn>,
-    /// Whether the server shows its columns as those of the primary key: InnoDB keeps the rows in its order.
+    /// Whether InnoDB keeps the rows in its order.
     pub(super) clustered: bool,
 }
 

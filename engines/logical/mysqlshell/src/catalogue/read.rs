@@ -1,6 +1,6 @@
 //! Reading the catalogue: a few queries for everything, however many tables there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use backstay_engine_api::{EngineError, Notice};
 use backstay_mysql::{Session, facts, quote_identifier, quote_text};
@@ -156,9 +156,12 @@ impl Reader<'_> {
         if versioned {
             dumped.extend(period(columns));
         }
-        let candidates = indexes
-            .into_iter()
-            .filter_map(|(name, parts)| candidate(name, &parts, columns, &row.engine));
+        let innodb = row.engine.eq_ignore_ascii_case("InnoDB");
+        let clustered = innodb.then(|| clustered_by(&indexes, columns)).flatten();
+        let candidates = indexes.into_iter().filter_map(|(name, parts)| {
+            let clustered = clustered.as_ref() == Some(&name);
+            candidate(name, &parts, columns, clustered)
+        });
         let (key_name, key, clustered) = match best(candidates.collect()) {
             Some(key) => (Some(key.name), key.columns, key.clustered),
             None => (None, Vec::new(), false),
@@ -281,10 +284,28 @@ fn period(columns: &[ColumnRow]) -> [Column; 2] {
     })
 }
 
+/// The index that InnoDB keeps the rows by: PRIMARY; without one, the unique index whose columns the server shows as those of a primary
+/// key, and no others.
+fn clustered_by(indexes: &BTreeMap<String, Vec<IndexColumn>>, columns: &[ColumnRow]) -> Option<String> {
+    if indexes.contains_key("PRIMARY") {
+        return Some("PRIMARY".to_owned());
+    }
+    let primary = columns
+        .iter()
+        .filter(|column| column.primary)
+        .map(|column| &column.name);
+    let primary: BTreeSet<&String> = primary.collect();
+    let is_that = |parts: &[IndexColumn]| {
+        let names: Option<BTreeSet<&String>> = parts.iter().map(|part| part.name.as_ref()).collect();
+        names.as_ref() == Some(&primary)
+    };
+    let found = indexes.iter().find(|(_, parts)| is_that(parts));
+    found.map(|(name, _)| name.clone())
+}
+
 /// An index as a key, if it can be one. A period's end, which is in the keys of tables that keep their history, is left out.
-fn candidate(name: String, parts: &[IndexColumn], columns: &[ColumnRow], engine: &str) -> Option<Candidate> {
+fn candidate(name: String, parts: &[IndexColumn], columns: &[ColumnRow], clustered: bool) -> Option<Candidate> {
     let mut key = Vec::with_capacity(parts.len());
-    let mut clustered = engine.eq_ignore_ascii_case("InnoDB");
     for part in parts {
         let column = columns.iter().find(|column| Some(&column.name) == part.name.as_ref())?;
         if column.is_period() {
@@ -293,7 +314,6 @@ fn candidate(name: String, parts: &[IndexColumn], columns: &[ColumnRow], engine:
         if column.nullable {
             return None;
         }
-        clustered &= column.primary;
         key.push(KeyColumn {
             name: column.name.clone(),
             data_type: column.data_type.clone(),

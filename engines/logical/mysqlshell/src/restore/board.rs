@@ -18,8 +18,8 @@ pub(super) enum Task {
 pub(super) struct Work {
     /// Sizes of its files.
     pub(super) chunks: Vec<u64>,
-    /// Whether two sessions may load it at once.
-    pub(super) shared: bool,
+    /// Whether two sessions may load it at once; not before it is known that none waits for the other's lock of the table.
+    shared: bool,
     next: usize,
     running: usize,
     left: u64,
@@ -27,12 +27,12 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(chunks: Vec<u64>, shared: bool) -> Self {
+    pub(super) fn new(chunks: Vec<u64>) -> Self {
         Self {
             // A file has at least a statement's cost.
             left: chunks.iter().map(|bytes| bytes + 1).sum(),
             chunks,
-            shared,
+            shared: false,
             next: 0,
             running: 0,
             indexes: true,
@@ -90,6 +90,12 @@ impl Board {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Several threads may load this table at once.
+    pub(super) fn share(&self, table: usize) {
+        self.lock().tables[table].shared = true;
+        self.changed.notify_all();
     }
 
     /// Hands out nothing more.
@@ -158,10 +164,10 @@ mod tests {
     #[test]
     fn a_table_each_then_help_with_the_biggest() {
         let board = Board::new(vec![
-            Work::new(vec![10, 10], true),
-            Work::new(vec![50, 50, 50], true),
-            Work::new(vec![90, 90], false),
-            Work::new(vec![], true),
+            Work::new(vec![10, 10]),
+            Work::new(vec![50, 50, 50]),
+            Work::new(vec![90, 90]),
+            Work::new(vec![]),
         ]);
         // The empty table has its indexes to be made, and nothing else.
         let one = board.take(None);
@@ -172,6 +178,8 @@ mod tests {
         assert_eq!(two, load(1, 0));
         let three = board.take(None);
         assert_eq!(three, load(0, 0));
+        board.share(0);
+        board.share(1);
         // Nobody may help with table 2, and table 1 has more left than table 0.
         let four = board.take(None);
         assert_eq!(four, load(1, 1));

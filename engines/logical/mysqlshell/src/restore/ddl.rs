@@ -23,8 +23,6 @@ pub(super) struct TableDdl {
     /// Fulltext keys, each of which needs an ALTER TABLE of its own.
     pub(super) fulltext: Vec<Part>,
     pub(super) foreign_keys: Vec<ForeignKey>,
-    /// Whether its engine is InnoDB.
-    pub(super) innodb: bool,
     /// The table's next AUTO_INCREMENT.
     pub(super) auto_increment: Option<u64>,
 }
@@ -78,7 +76,6 @@ impl TableDdl {
             indexes: Vec::new(),
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
-            innodb: true,
             auto_increment: None,
         }
     }
@@ -108,7 +105,6 @@ impl TableDdl {
             indexes: Vec::new(),
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
-            innodb,
             auto_increment: option("AUTO_INCREMENT").and_then(|next| next.parse().ok()),
         };
         let mut kept = Vec::new();

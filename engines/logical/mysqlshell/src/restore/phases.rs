@@ -188,10 +188,9 @@ impl Phases<'_, '_> {
         if control.resumed {
             self.start_over(&all)?;
         }
-        let work = all.iter().enumerate().map(|(at, table)| {
-            let weights = table.chunks.iter().map(|chunk| chunk.weight).collect();
-            Work::new(weights, ddl.get(at).is_none_or(|ddl| ddl.innodb))
-        });
+        let work = all
+            .iter()
+            .map(|table| Work::new(table.chunks.iter().map(|chunk| chunk.weight).collect()));
         let board = Board::new(work.collect());
         let layouts: Vec<OnceLock<Layout>> = all.iter().map(|_| OnceLock::new()).collect();
         let stop = Stop::of(restore.job);
@@ -199,12 +198,15 @@ impl Phases<'_, '_> {
         let perform = |worker: &mut Worker, task| match task {
             Task::Load { table, chunk } => {
                 stop.check()?;
-                let (layout, table) = (&layouts[table], all[table]);
+                let (at, layout, table) = (table, &layouts[table], all[table]);
                 let layout = match layout.get() {
                     Some(layout) => layout,
                     None => {
                         restore.job.doing(format!("loading {}", table.shown()));
                         let read = Layout::of(worker, table)?;
+                        if read.transactional() {
+                            board.share(at);
+                        }
                         layout.get_or_init(|| match restore.rows_only {
                             true => read.of_another_definition(),
                             false => read,

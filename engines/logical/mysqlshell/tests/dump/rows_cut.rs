@@ -386,6 +386,11 @@ fn tables_without_a_key(flavour: Flavour) {
     );
     fill(&mut session, "old", "k INT PRIMARY KEY) ENGINE = MyISAM", "n");
     let host = backup(&bed, "*");
+    assert!(
+        host.most_open() <= 3,
+        "each thread has one object open at a time, and not {}",
+        host.most_open()
+    );
     for base in ["d@heap", "d@nullable"] {
         let files = files(&host, base, ROWS);
         let ((_, last), full) = files.split_last().unwrap();
