@@ -285,7 +285,7 @@ fn period(columns: &[ColumnRow]) -> [Column; 2] {
 }
 
 /// The index that InnoDB keeps the rows by: PRIMARY; without one, the unique index whose columns the server shows as those of a primary
-/// key, and no others.
+/// key, and no others. `None` if there are two of them, of which it is the first: the server does not show which that is.
 fn clustered_by(indexes: &BTreeMap<String, Vec<IndexColumn>>, columns: &[ColumnRow]) -> Option<String> {
     if indexes.contains_key("PRIMARY") {
         return Some("PRIMARY".to_owned());
@@ -299,8 +299,11 @@ fn clustered_by(indexes: &BTreeMap<String, Vec<IndexColumn>>, columns: &[ColumnR
         let names: Option<BTreeSet<&String>> = parts.iter().map(|part| part.name.as_ref()).collect();
         names.as_ref() == Some(&primary)
     };
-    let found = indexes.iter().find(|(_, parts)| is_that(parts));
-    found.map(|(name, _)| name.clone())
+    let mut found = indexes.iter().filter(|(_, parts)| is_that(parts));
+    match (found.next(), found.next()) {
+        (Some((name, _)), None) => Some(name.clone()),
+        _ => None,
+    }
 }
 
 /// An index as a key, if it can be one. A period's end, which is in the keys of tables that keep their history, is left out.

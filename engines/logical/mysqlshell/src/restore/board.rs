@@ -2,7 +2,8 @@
 //!
 //! Each thread has a table of its own as long as there are enough, and loads its files in the order of its key: pages then fill one
 //! after the other, and no two sessions wait for the same page or lock. The biggest table comes first. A table whose rows are there
-//! gets its indexes at once, while its pages are in memory. When no table is left to begin, threads help with the biggest.
+//! gets its indexes at once, while its pages are in memory. When no table is left to begin, threads help with the
+//! biggest that may be shared.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +19,7 @@ pub(super) enum Task {
 pub(super) struct Work {
     /// Sizes of its files.
     pub(super) chunks: Vec<u64>,
-    /// Whether two sessions may load it at once; not before it is known that none waits for the other's lock of the table.
+    /// Whether two sessions may load it at once; not before its engine is known.
     shared: bool,
     next: usize,
     running: usize,
@@ -159,6 +160,19 @@ mod tests {
 
     fn load(table: usize, chunk: usize) -> Option<Task> {
         Some(Task::Load { table, chunk })
+    }
+
+    #[test]
+    fn a_table_that_is_shared_is_given_to_those_who_wait() {
+        let board = Board::new(vec![Work::new(vec![10, 10, 10])]);
+        let one = board.take(None);
+        assert_eq!(one, load(0, 0));
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| board.take(None));
+            board.share(0);
+            assert_eq!(other.join().unwrap(), load(0, 1));
+        });
+        assert_eq!(board.take(one), load(0, 2));
     }
 
     #[test]

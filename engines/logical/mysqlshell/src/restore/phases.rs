@@ -204,13 +204,15 @@ impl Phases<'_, '_> {
                     None => {
                         restore.job.doing(format!("loading {}", table.shown()));
                         let read = Layout::of(worker, table)?;
-                        if read.transactional() {
-                            board.share(at);
-                        }
-                        layout.get_or_init(|| match restore.rows_only {
+                        let innodb = read.innodb();
+                        let layout = layout.get_or_init(|| match restore.rows_only {
                             true => read.of_another_definition(),
                             false => read,
-                        })
+                        });
+                        if innodb {
+                            board.share(at);
+                        }
+                        layout
                     }
                 };
                 load::chunk(

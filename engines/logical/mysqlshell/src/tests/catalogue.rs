@@ -1,6 +1,6 @@
 //! What the catalogue says of what is hard.
 
-use backstay_bed::on_both;
+use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::ErrorKind;
 use backstay_mysql::Flavour;
 
@@ -8,7 +8,11 @@ use super::hard;
 use crate::catalogue::{Catalogue, Encoding, Filter, Table};
 use crate::options::Options;
 
-on_both!(keys_and_columns, patterns_that_match_nothing);
+on_both!(
+    keys_and_columns,
+    patterns_that_match_nothing,
+    whether_rows_lie_in_the_keys_order
+);
 
 fn table<'a>(catalogue: &'a Catalogue, name: &str) -> &'a Table {
     let found = catalogue.tables.iter().find(|table| table.name == name);
@@ -135,4 +139,42 @@ fn patterns_that_match_nothing(flavour: Flavour) {
     let want = "nothing on the server that is to be dumped matches `mysql` in include_schemas, `special.none*` in \
                 exclude_tables, `other.*` in where";
     assert_eq!(error.message, want);
+}
+
+fn whether_rows_lie_in_the_keys_order(flavour: Flavour) {
+    let bed = TestServer::start(flavour);
+    let mut session = bed.session();
+    run(
+        &mut session,
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.plain (a INT PRIMARY KEY)",
+            "CREATE TABLE d.myisam (a INT PRIMARY KEY) ENGINE = MyISAM",
+            "CREATE TABLE d.prefix (a VARCHAR(50) NOT NULL, PRIMARY KEY (a(20)), UNIQUE KEY u (a))",
+            "CREATE TABLE d.first (a INT NOT NULL, b INT NOT NULL, UNIQUE KEY ab (a, b), UNIQUE KEY b (b))",
+            "CREATE TABLE d.nullable (a INT, b INT NOT NULL, UNIQUE KEY a (a), UNIQUE KEY b (b))",
+            // Rows lie by the first, which is not said.
+            "CREATE TABLE d.twins (a INT NOT NULL, b INT NOT NULL, UNIQUE KEY z (a, b), UNIQUE KEY y (b, a))",
+        ],
+    );
+    let options = Options {
+        include_schemas: vec!["d".to_owned()],
+        ..Options::default()
+    };
+    let catalogue = Catalogue::read(&mut session, &Filter::of(&options).unwrap()).unwrap();
+    for (name, key, clustered) in [
+        ("plain", "PRIMARY", true),
+        ("myisam", "PRIMARY", false),
+        ("prefix", "u", false),
+        ("first", "ab", true),
+        ("nullable", "b", true),
+        ("twins", "y", false),
+    ] {
+        let table = table(&catalogue, name);
+        assert_eq!(
+            (table.key_name.as_deref(), table.clustered),
+            (Some(key), clustered),
+            "{name}"
+        );
+    }
 }

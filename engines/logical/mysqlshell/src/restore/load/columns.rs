@@ -65,7 +65,8 @@ pub(in crate::restore) struct Layout {
     enums: Vec<String>,
     /// Whether a row may hold a value of any size.
     large: bool,
-    transactional: bool,
+    /// `InnoDB`, `MyISAM`, ….
+    engine: String,
 }
 
 #[derive(Debug)]
@@ -144,7 +145,7 @@ impl Layout {
                 .collect(),
             columns,
             decodings,
-            transactional: TRANSACTIONAL.iter().any(|name| name.eq_ignore_ascii_case(&engine)),
+            engine,
         })
     }
 
@@ -164,7 +165,12 @@ impl Layout {
 
     /// Whether the table's rows are rolled back with their transaction.
     pub(in crate::restore) fn transactional(&self) -> bool {
-        self.transactional
+        TRANSACTIONAL.iter().any(|name| name.eq_ignore_ascii_case(&self.engine))
+    }
+
+    /// Whether several sessions may load it at once: engines that lock the whole table make the others wait.
+    pub(in crate::restore) fn innodb(&self) -> bool {
+        self.engine.eq_ignore_ascii_case("InnoDB")
     }
 
     /// Whether a warning says nothing but what the source said too: an ENUM that holds no member of its type, which reads as
