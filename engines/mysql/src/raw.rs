@@ -99,6 +99,9 @@ pub trait RowSink {
     fn end_row(&mut self) -> Result<(), EngineError>;
 }
 
+/// In pieces of what size a server is to send rows ([`RawSession::widen`]), in bytes: what a socket holds, and the processor's cache too.
+pub const PIECE: usize = 64 << 10;
+
 /// What LOAD DATA said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loaded {

@@ -7,15 +7,13 @@ use std::time::Instant;
 
 use backstay_engine_api::EngineError;
 use backstay_mysql::RawSession;
-use backstay_mysql::raw::{Part, RowSink};
+use backstay_mysql::raw::{PIECE, Part, RowSink};
 
 use super::data::DataSet;
 
 /// How many ranges of a table are read one after the other where tables do not make equal shares: enough that no connection is done
 /// long before another. Whole tables take MySQL less.
 const RANGES: u64 = 8;
-/// In pieces of so many bytes the server sends rows: as a dump asks for.
-const PIECE: usize = 64 << 10;
 
 struct Nowhere;
 

@@ -2,8 +2,8 @@
 //!
 //! Each thread has a table of its own as long as there are enough, and loads its files in the order of its key: pages then fill one
 //! after the other, and no two sessions wait for the same page or lock. The biggest table comes first. A table whose rows are there
-//! gets its indexes at once, while its pages are in memory. When no table is left to begin, threads help with the
-//! biggest that may be shared.
+//! gets its indexes at once, while its pages are in memory. When no table is left to begin, threads help with
+//! the biggest that may be shared.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -4,6 +4,7 @@ use std::thread;
 
 use backstay_engine_api::job::{JobContext, SessionGuard};
 use backstay_engine_api::{EngineError, ErrorKind};
+use backstay_mysql::raw::PIECE;
 use backstay_mysql::{RawSession, Session, TableName, consistent};
 
 use super::Shared;
@@ -13,9 +14,6 @@ use super::plan::{self, Chunk};
 use super::queue::Task;
 use super::source::{Floats, Source};
 use super::targets::Target;
-
-/// In pieces of what size the server sends rows, in bytes: what a socket holds, and the processor's cache too.
-const PIECE: usize = 64 << 10;
 
 /// A session that reads rows. The host knows of it: it would outlive us in a query that waits.
 #[derive(Debug)]
