@@ -16,8 +16,10 @@ mod restore;
 mod script;
 mod servers;
 
-use crate::session::{Session, quote_text};
-use backstay_engine_api::{EngineError, Notice};
+use std::collections::HashSet;
+
+use crate::session::{Session, quote_identifier, quote_text};
+use backstay_engine_api::{EngineError, ErrorKind, Notice};
 use serde::{Deserialize, Serialize};
 
 pub use restore::{Restorer, existing, restore_server_objects};
@@ -141,6 +143,35 @@ pub fn read(session: &mut Session) -> Result<Accounts, EngineError> {
     } else {
         mysql::read(session)
     }
+}
+
+/// Reads the accounts that were there at a point, soon after it: few servers keep accounts from being changed meanwhile. Those that came
+/// since are left out, for the log makes them.
+///
+/// # Errors
+/// As [`read`]; [`ErrorKind::Busy`] if one of them is gone.
+pub fn read_as_of(session: &mut Session, at_point: &HashSet<Account>) -> Result<Accounts, EngineError> {
+    let mut accounts = read(session)?;
+    let now = existing(session)?;
+    if let Some(gone) = at_point.iter().find(|account| !now.contains(account)) {
+        let message = format!("the account {} was dropped while the backup was begun", gone.quoted());
+        return Err(EngineError::new(ErrorKind::Busy, message).advise("take the backup again"));
+    }
+    for owned in [&mut accounts.create, &mut accounts.grant] {
+        owned.retain(|owned| at_point.contains(&owned.account) || owned.account.is_public());
+    }
+    // Whoever makes a role is its first member on MariaDB.
+    for role in now.difference(at_point) {
+        let user = quote_identifier(&role.user);
+        let granted = match role.role {
+            true => format!("GRANT {user} TO "),
+            false => format!("GRANT {user}@{} TO ", quote_identifier(&role.host)),
+        };
+        for owned in &mut accounts.grant {
+            owned.statements.retain(|statement| !statement.starts_with(&granted));
+        }
+    }
+    Ok(accounts)
 }
 
 /// Reads foreign servers and loadable functions, as a script.

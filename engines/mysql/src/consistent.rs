@@ -204,6 +204,15 @@ impl ConsistentPoint {
         &self.notices
     }
 
+    /// Says which schemas are in the backup, of those that there are and of those that somebody makes meanwhile. Where DDL can not be
+    /// blocked, and definitions are compared at the end instead, what changes in other schemas is then none of the backup's; else
+    /// every schema counts.
+    pub fn compare_only(&mut self, wanted: impl Fn(&str) -> bool + Send + 'static) {
+        if let Some(ddl) = &mut self.ddl {
+            ddl.compare_only(Box::new(wanted));
+        }
+    }
+
     /// Whether DDL is still blocked; to be asked before a backup counts as good.
     ///
     /// # Errors

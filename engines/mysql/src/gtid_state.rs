@@ -2,6 +2,7 @@
 
 use crate::facts::content;
 use crate::session::{Session, quote_text};
+use backstay_engine_api::job::{JobContext, Level};
 use backstay_engine_api::{BackupRecord, EngineError, ErrorKind, Notice, Position, PositionKind};
 
 /// Refuses to set it where that would lose something, or where there is nothing to set.
@@ -62,6 +63,38 @@ pub fn set(session: &mut Session, record: &BackupRecord) -> Result<Vec<Position>
         session.run(format!("SET GLOBAL gtid_purged = {}", quote_text(&value)))?;
     }
     Ok(record.positions.clone())
+}
+
+/// Turns the event scheduler off, before a restore makes events: what they do would be in no log, and transactions that are replayed
+/// would find other rows than they changed. Whether it was on.
+///
+/// # Errors
+/// The account may not.
+pub fn hold_events(job: &JobContext, session: &mut Session) -> Result<bool, EngineError> {
+    if session.variable("event_scheduler")?.as_deref() != Some("ON") {
+        return Ok(false);
+    }
+    session.run("SET GLOBAL event_scheduler = OFF")?;
+    job.log(
+        Level::Info,
+        format!("event_scheduler is OFF on {} from now on", session.address()),
+    );
+    Ok(true)
+}
+
+/// After the restore: turns it on again if there are no events; else it stays off, which is said.
+///
+/// # Errors
+/// The server's.
+pub fn held_events(session: &mut Session) -> Result<Option<Notice>, EngineError> {
+    let events: Option<u64> = session.query_first("SELECT COUNT(*) FROM information_schema.EVENTS")?;
+    if events == Some(0) {
+        session.run("SET GLOBAL event_scheduler = ON")?;
+        return Ok(None);
+    }
+    let text = "the target's event_scheduler was ON and is OFF now, so that no event changes what logs are replayed onto; when the server \
+                goes into service, run: SET GLOBAL event_scheduler = ON";
+    Ok(Some(Notice::new("event-scheduler-off", text)))
 }
 
 /// The positions that replay can go on from although the GTID state was left alone: none if the server had GTIDs.

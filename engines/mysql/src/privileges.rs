@@ -27,10 +27,20 @@ pub fn check(session: &mut Session, schemas: &[String], accounts: bool) -> Resul
         .into_iter()
         .filter(|privilege| !schemas.iter().all(|schema| covers(&grants, privilege, schema)))
         .collect();
-    // Routines (MariaDB shows them to who may read mysql.proc, MySQL to who may read everything), and accounts.
-    let catalogue = covers(&grants, "SELECT", "mysql") || (covers(&grants, "SHOW_ROUTINE", "mysql") && !accounts);
-    if !catalogue && !missing.contains(&"SELECT") {
-        missing.insert(0, "SELECT");
+    let mariadb = session.flavour().is_mariadb();
+    let everywhere = |privilege: &str| grants.iter().any(|grant| grant.on.is_none() && grant.has(privilege));
+    // MariaDB shows routines to who may read mysql.proc, MySQL to who may read everything or has a privilege for it (8.0.20).
+    let routines = mariadb || everywhere("SELECT") || everywhere("SHOW_ROUTINE");
+    let catalogue = covers(&grants, "SELECT", "mysql") || !(mariadb || accounts);
+    if !missing.contains(&"SELECT") {
+        if !catalogue {
+            missing.insert(0, "SELECT");
+        } else if !routines {
+            missing.push(match session.version().at_least(8, 0, 20) {
+                true => "SHOW_ROUTINE",
+                false => "SELECT",
+            });
+        }
     }
     // Schemas that are not seen can not be counted: whoever names none needs to see all.
     if !grants

@@ -13,6 +13,7 @@ use mysql::prelude::{FromRow, Queryable};
 use mysql::{Conn, Params, Row, Value, from_row_opt};
 
 use crate::version::{Flavour, Version};
+pub use errors::is_deadlock;
 pub(crate) use settings::{Address, Settings};
 
 /// How long a session waits for a metadata lock, in seconds, unless it says otherwise. Servers wait for a day (MariaDB) or

@@ -51,19 +51,27 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         lock_wait: options.lock_wait(),
         tables: None,
     };
-    let (mut point, (schemas, dump)) = ConsistentPoint::take(job, job.server(), locks, |locking| {
+    let (mut point, (schemas, dump, at_point)) = ConsistentPoint::take(job, job.server(), locks, |locking| {
         let mut schemas = inventory::schemas(locking)?;
         if let Some(pattern) = filter.unmatched(&schemas) {
             let message = format!("include_schemas: no schema of the server fits {pattern}");
             return Err(EngineError::new(ErrorKind::Usage, message).advise(format!("it has {}", schemas.join(", "))));
         }
         schemas.retain(|schema| filter.takes(schema));
-        if schemas.is_empty() {
-            return Ok((schemas, None));
-        }
-        let dump = Dump::start(job, &options, &program, locking, &schemas)?;
-        Ok((schemas, Some(dump)))
+        let dump = match schemas.is_empty() {
+            true => None,
+            false => Some(Dump::start(job, &options, &program, locking, &schemas)?),
+        };
+        let accounts = match options.accounts {
+            true => Some(accounts::existing(locking)?),
+            false => None,
+        };
+        Ok((schemas, dump, accounts))
     })?;
+    let script = match at_point {
+        Some(at_point) => Some(accounts::read_as_of(&mut session, &at_point)?.to_script()?),
+        None => None,
+    };
 
     job.doing("reading the catalogue");
     let inventory = Inventory::read(&mut session, &schemas)?;
@@ -71,8 +79,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let mut notices = point.notices().to_vec();
     notices.extend(inventory::losses(&mut session, &schemas)?);
     notices.extend(left_out(&mut session)?);
-    if options.accounts {
-        let script = accounts::read(&mut session)?.to_script()?;
+    if let Some(script) = script {
         whole_object(job, "accounts.sql", ACCOUNTS, &script)?;
         let (script, lost) = accounts::read_server_objects(&mut session)?;
         whole_object(job, "server-objects.sql", SERVER_OBJECTS, &script)?;

@@ -99,6 +99,7 @@ impl Restore<'_> {
         if set_gtid {
             gtid_state::check(&mut self.session, self.link.record(), &schemas)?;
         }
+        let events_held = set_gtid && gtid_state::hold_events(self.job, &mut self.session)?;
         self.job.expect(Some(plan.bytes()), Some(plan.parts.len() as u64));
 
         let mut restorer = Restorer::default();
@@ -137,7 +138,11 @@ impl Restore<'_> {
         drop((dropper, guard));
         let mut notices = restorer.finish();
         let positions = if set_gtid {
-            gtid_state::set(&mut self.session, self.link.record())?
+            let positions = gtid_state::set(&mut self.session, self.link.record())?;
+            if events_held {
+                notices.extend(gtid_state::held_events(&mut self.session)?);
+            }
+            positions
         } else {
             notices.extend(gtid_state::unset_notice(self.link.record()));
             gtid_state::replayable(self.link.record())

@@ -2,7 +2,8 @@
 //!
 //! 1. Each worker connects. Under the global read lock they open their snapshots, the position is read, and DDL is blocked
 //!    instead: writers go on.
-//! 2. The catalogue is read: what there is, which does not change any more.
+//! 2. Accounts are read, at once, for few servers keep them from being changed; then the catalogue: what there is, which does not
+//!    change any more.
 //! 3. Definitions and the JSON files are written, by sessions of their own; then the rows, by the workers, from their
 //!    snapshots.
 //! 4. `@.done.json` is written, after everything else has reached the repository, if DDL was blocked to the end.
@@ -11,9 +12,11 @@ mod instance;
 mod metadata;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use backstay_engine_api::{Attributes, BackupJob, EngineError, Notice, Outcome, Storage, Usable};
+use backstay_mysql::accounts::Account;
 use backstay_mysql::binlog::LIMITED;
 use backstay_mysql::facts::SYSTEM_SCHEMAS;
 use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges, target};
@@ -24,6 +27,7 @@ use crate::definitions::Definitions;
 use crate::format::done::DoneFile;
 use crate::format::{names, to_json};
 use crate::options::{Content, Options};
+use crate::restore::CONTROL_SCHEMA;
 use crate::rows::{self, Dumped, Worker};
 
 /// The `kind` of the files about the whole dump.
@@ -45,7 +49,14 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let mut session = Session::connect(job.server())?;
     let server = facts(&mut session)?;
 
-    let (mut point, mut workers) = take(job, &options, &filter, &mut session)?;
+    let (mut point, (mut workers, at_point)) = take(job, &options, &filter, &mut session)?;
+    // A filter of its own, for it is asked to the end, and of schemas that are made meanwhile too.
+    let of_backup = Filter::of(&options)?;
+    point.compare_only(move |schema| schema != CONTROL_SCHEMA && of_backup.schema(schema));
+    let accounts = match at_point {
+        Some(at_point) => Some(accounts::read_as_of(&mut session, &at_point)?),
+        None => None,
+    };
 
     job.doing("reading the catalogue");
     let mut catalogue = Catalogue::read(&mut session, &filter)?;
@@ -64,8 +75,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     notices.extend(catalogue.notices.iter().cloned());
     let definitions = Definitions::of(&mut session)?;
     let mut users = None;
-    if options.accounts {
-        let accounts = accounts::read(&mut session)?;
+    if let Some(accounts) = accounts {
         let text = crate::accounts::write(&accounts, &definitions);
         object(job, names::USERS_SQL, Attributes::kind(ACCOUNTS), text.as_bytes())?;
         users = Some(crate::accounts::names(&accounts));
@@ -140,13 +150,16 @@ fn tablespaces(session: &mut Session) -> Option<Notice> {
     (!names.is_empty()).then(|| Notice::new("tablespaces-left-out", text))
 }
 
-/// The consistent point, and workers with their snapshots at it; none if no rows are wanted.
+/// Workers with their snapshots, none if no rows are wanted; and the accounts that there were, if they are wanted.
+type Taken = (Vec<Worker>, Option<HashSet<Account>>);
+
+/// The consistent point, and what was taken at it.
 fn take(
     job: &BackupJob,
     options: &Options,
     filter: &Filter,
     session: &mut Session,
-) -> Result<(ConsistentPoint, Vec<Worker>), EngineError> {
+) -> Result<(ConsistentPoint, Taken), EngineError> {
     let visible: Vec<String> = session.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")?;
     let own = |schema: &String| SYSTEM_SCHEMAS.iter().any(|own| schema.eq_ignore_ascii_case(own));
     let wanted: Vec<String> = visible
@@ -179,7 +192,11 @@ fn take(
     };
     ConsistentPoint::take(job, job.server(), locks, |_| {
         Worker::open_snapshots(&mut workers, &held.borrow())?;
-        Ok(workers)
+        let accounts = match options.accounts {
+            true => Some(accounts::existing(session)?),
+            false => None,
+        };
+        Ok((workers, accounts))
     })
 }
 

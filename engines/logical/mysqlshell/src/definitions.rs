@@ -4,6 +4,7 @@
 //! MariaDB has is put where such a reader takes it for an ordinary statement: sequences stand in `S.sql` before everything
 //! else, for tables may take their defaults from them, and packages after the routines.
 
+mod literals;
 mod programs;
 mod shown;
 #[cfg(test)]

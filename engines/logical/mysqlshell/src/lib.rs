@@ -72,10 +72,12 @@ impl Engine for MysqlShell {
     }
 
     fn clean(&self, job: &CleanJob) -> Result<(), EngineError> {
-        match job.server() {
-            Some(server) => end_sessions(server, job.sessions()),
-            None => Ok(()),
-        }
+        // Whoever has changed something has guarded a session before.
+        let Some(server) = job.server().filter(|_| !job.sessions().is_empty()) else {
+            return Ok(());
+        };
+        end_sessions(server, job.sessions())?;
+        restore::redo_log_on_after_a_kill(&mut Session::connect(server)?)
     }
 
     fn serve(&self, job: &ServeJob) -> Result<(), EngineError> {

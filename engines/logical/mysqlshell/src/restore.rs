@@ -33,6 +33,7 @@ use control::Control;
 pub(crate) use control::SCHEMA as CONTROL_SCHEMA;
 use dump::Dump;
 use redo_log::RedoLog;
+pub(crate) use redo_log::on_after_a_kill as redo_log_on_after_a_kill;
 
 /// What the steps of a restore share.
 struct Restore<'a> {
@@ -101,9 +102,9 @@ impl Restore<'_> {
         if !self.options.beside {
             control::alone(&mut self.session)?;
         }
-        if Control::redo_log_left_off(&mut self.session)? {
-            // Before anything can keep this restore from going on, or forget that it is off.
-            RedoLog::left_off(&self.session)?.on_again(Ok(()))?;
+        // Before anything can keep this restore from going on, or forget that it is off.
+        if let Some(redo_log) = RedoLog::left_off(&mut self.session)? {
+            redo_log.on_again(Ok(()))?;
         }
         let overwrite = self.job.overwrite();
         let found = if overwrite || self.options.beside {
@@ -129,6 +130,7 @@ impl Restore<'_> {
                 }
             }
         };
+        let events_held = self.sets_gtid() && gtid_state::hold_events(self.job, &mut self.session)?;
         let redo_log = match self.options.disable_redo_log {
             true => {
                 control.note_redo_log_off(&mut self.session)?;
@@ -145,6 +147,9 @@ impl Restore<'_> {
             Vec::new()
         } else if self.options.gtid == Gtid::Set {
             let positions = gtid_state::set(&mut self.session, &self.record)?;
+            if events_held {
+                notices.extend(gtid_state::held_events(&mut self.session)?);
+            }
             // The state is the backup's now, to which nothing may be added.
             self.session.run("SET SESSION sql_log_bin = 0")?;
             positions
@@ -158,15 +163,25 @@ impl Restore<'_> {
     }
 
     /// An interrupted restore counts on the rows that it has loaded. Tables that were dropped or emptied since are loaded from their
-    /// beginning.
+    /// beginning. Once all rows were there, triggers may be too, which would fire: then an empty table stays as whoever emptied it left
+    /// it, and one that is gone can not be made up for.
     fn load_again_what_is_gone(&mut self, control: &Control) -> Result<(), EngineError> {
         for table in self.dump.tables() {
             let items: Vec<String> = table.chunks.iter().map(|chunk| load::item(&chunk.file)).collect();
-            if items.iter().all(|item| control.progress(item).rows == 0) || checks::has_rows(&mut self.session, table)?
-            {
+            let lost = if control.has_all_rows() {
+                let there: Option<u8> = self.session.query_first(format!(
+                    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+                    backstay_mysql::quote_text(&table.target),
+                    backstay_mysql::quote_text(&table.name)
+                ))?;
+                there.is_none()
+            } else {
+                items.iter().any(|item| control.progress(item).rows > 0) && !checks::has_rows(&mut self.session, table)?
+            };
+            if !lost {
                 continue;
             }
-            if self.rows_only {
+            if self.rows_only || control.has_all_rows() {
                 let message = format!(
                     "the restore was interrupted, and what it had loaded into {} is not there any more",
                     table.shown()
@@ -195,6 +210,11 @@ impl Restore<'_> {
         self.everything && !self.rows_only && self.options.accounts && self.dump.has_users
     }
 
+    /// Whether the target's GTID state becomes the backup's.
+    fn sets_gtid(&self) -> bool {
+        self.everything && !self.rows_only && self.options.gtid == Gtid::Set
+    }
+
     /// Refuses what can not be restored to this target.
     fn check(&mut self, resumed: bool) -> Result<(), EngineError> {
         let overwrite = self.job.overwrite();
@@ -205,6 +225,16 @@ impl Restore<'_> {
             )
             .advise("name the tables, or leave the option out"));
         }
+        if self.options.disable_redo_log {
+            RedoLog::check(&self.session)?;
+            if self.options.beside {
+                return Err(EngineError::new(
+                    ErrorKind::Usage,
+                    "disable_redo_log and beside exclude each other: what is to be beside leaves no note that would turn it on again",
+                )
+                .advise("leave one of them out"));
+            }
+        }
         target::check_family(&self.session, &self.record, self.everything)?;
         if self.everything {
             target::check_names(&mut self.session, &self.record)?;
@@ -212,7 +242,7 @@ impl Restore<'_> {
         if self.dump.tables().any(|table| !table.chunks.is_empty()) {
             checks::local_infile(&mut self.session)?;
         }
-        if self.everything && !self.rows_only && self.options.gtid == Gtid::Set {
+        if self.sets_gtid() {
             let mut schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
             schemas.push(control::SCHEMA);
             gtid_state::check(&mut self.session, &self.record, &schemas)?;

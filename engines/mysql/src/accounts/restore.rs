@@ -6,17 +6,19 @@ use crate::session::{Session, quote_identifier};
 use backstay_engine_api::{EngineError, Notice};
 
 use super::script::Script;
-use super::{Account, Accounts, Owned};
+use super::{Account, Accounts, Owned, PUBLIC};
 
 /// A GRANT on what is not there yet: no such schema, table, column, routine.
 const NOT_THERE_YET: [u16; 4] = [1049, 1146, 1054, 1305];
+/// MariaDB's REVOKE of a role that was revoked already: no administrator of it any more, or no member.
+const GIVEN_UP: [u16; 2] = [1698, 1962];
 
 /// Restores accounts in steps: what they are and most grants before the dump is loaded, for definers must exist and
 /// views are checked against their rights; grants on single tables and routines once these are there.
 #[derive(Debug, Default)]
 pub struct Restorer {
     later: Vec<String>,
-    /// Roles that were made here, with their statements of membership (MariaDB).
+    /// Roles that this restore made, also before an interruption (MariaDB).
     adopted: Vec<String>,
     /// What was kept or left out so far.
     pub notices: Vec<Notice>,
@@ -47,6 +49,10 @@ impl Restorer {
         let mut made = HashSet::new();
         for Owned { account, statements } in &accounts.create {
             if existing.contains(account) && !kept.contains(account) {
+                if account.role {
+                    // The interruption may have come before it was given up.
+                    restorer.adopted.push(account.user.clone());
+                }
                 made.insert(account.clone());
                 continue;
             }
@@ -71,7 +77,12 @@ impl Restorer {
             if !made.contains(account) && !account.is_public() {
                 continue;
             }
-            for statement in statements {
+            let granted = if existing.contains(account) || account.is_public() {
+                granted(session, account)
+            } else {
+                Vec::new()
+            };
+            for statement in statements.iter().filter(|statement| !granted.contains(statement)) {
                 if !grant(session, statement)? {
                     restorer.later.push(statement.clone());
                 }
@@ -117,8 +128,13 @@ impl Restorer {
             let mine = grants.iter().any(|Owned { account, statements }| {
                 *account == me && statements.iter().any(|statement| statement.starts_with(&granted))
             });
-            if !mine {
-                session.run(format!("REVOKE {role} FROM {}", me.quoted()))?;
+            if mine {
+                continue;
+            }
+            let sql = format!("REVOKE {role} FROM {}", me.quoted());
+            match mysql::prelude::Queryable::query_drop(session.conn(), &sql) {
+                Err(mysql::Error::MySqlError(error)) if GIVEN_UP.contains(&error.code) => {}
+                result => result.map_err(|error| session.error(&error, &sql))?,
             }
         }
         Ok(())
@@ -186,6 +202,21 @@ pub fn existing(session: &mut Session) -> Result<HashSet<Account>, EngineError> 
 fn run(session: &mut Session, statement: &str, account: &Account) -> Result<(), EngineError> {
     let result = mysql::prelude::Queryable::query_drop(session.conn(), statement);
     result.map_err(|error| refused(session, &error, &format!("creating {}", account.quoted())))
+}
+
+/// What an account of MariaDB's is granted already. A restore that was interrupted may have given up a role, which it could not grant
+/// again; nor need it.
+fn granted(session: &mut Session, account: &Account) -> Vec<String> {
+    if !session.flavour().is_mariadb() {
+        return Vec::new();
+    }
+    let name = if account.is_public() {
+        PUBLIC.to_owned()
+    } else {
+        account.quoted()
+    };
+    // Whoever may not see it grants all of it again.
+    session.query(format!("SHOW GRANTS FOR {name}")).unwrap_or_default()
 }
 
 /// Whether what the grant is on was there.

@@ -7,7 +7,7 @@ use backstay_engine_api::{EngineError, ErrorKind, Notice};
 use super::Guarded;
 use super::kept::Kept;
 use super::tables::{TableName, hold};
-use super::unguarded::Definitions;
+use super::unguarded::{Unguarded, Wanted};
 use super::wait::Watch;
 use crate::session::Session;
 
@@ -17,7 +17,7 @@ pub(super) struct DdlLock {
     holder: Option<Kept>,
     unlock: &'static str,
     /// What it does not block, as it was.
-    unguarded: Option<Definitions>,
+    unguarded: Option<Unguarded>,
 }
 
 /// What came of taking it.
@@ -100,7 +100,7 @@ pub(super) fn hold_tables(
         watch.job.check_cancelled()?;
         holder.session.run(statement)?;
     }
-    let unguarded = Some(Definitions::read(watch.watcher)?);
+    let unguarded = Some(Unguarded::read(watch.watcher)?);
     locking.session.run("UNLOCK TABLES")?;
     let let_go_at = Instant::now();
     let held = Some(DdlLock {
@@ -141,6 +141,13 @@ pub(super) fn try_lock(session: &mut Session) -> Result<(), EngineError> {
 }
 
 impl DdlLock {
+    /// What it does not block is compared in these schemas only.
+    pub(super) fn compare_only(&mut self, wanted: Box<Wanted>) {
+        if let Some(unguarded) = &mut self.unguarded {
+            unguarded.only(wanted);
+        }
+    }
+
     pub(super) fn check_alive(&mut self) -> Result<(), EngineError> {
         let Some(holder) = &self.holder else { return Ok(()) };
         holder.check_alive().map_err(|error| {
@@ -154,7 +161,7 @@ impl DdlLock {
         })?;
         match &self.unguarded {
             // In a session of its own: MySQL shows the holder what was there when its transaction began.
-            Some(before) => before.compare(&Definitions::read(&mut holder.another()?)?),
+            Some(unguarded) => unguarded.check(&mut holder.another()?),
             None => Ok(()),
         }
     }

@@ -19,6 +19,13 @@ const SYSTEM_USERS: [&str; 8] = [
     "PUBLIC",
 ];
 
+/// For SQL: that the definer of something is neither an account of the server's own nor Amazon's.
+pub(super) const BY_A_USER: &str =
+    "DEFINER NOT LIKE 'mysql.sys@%' AND DEFINER NOT LIKE 'mariadb.sys@%' AND DEFINER NOT LIKE 'rdsadmin@%'";
+
+/// Routines of MariaDB's in `mysql`, which older versions made as root.
+pub(super) const OWN_ROUTINES: [&str; 2] = ["AddGeometryColumn", "DropGeometryColumn"];
+
 /// What stands on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
@@ -44,8 +51,9 @@ impl Content {
 /// As [`Session::query`].
 pub fn content(session: &mut Session) -> Result<Content, EngineError> {
     let system = system_list();
+    // As bytes: where names are case-sensitive, `SYS` is a user's.
     let schemas = session.query(format!(
-        "SELECT s.SCHEMA_NAME FROM information_schema.SCHEMATA s WHERE LOWER(s.SCHEMA_NAME) NOT IN ({system}) AND NOT \
+        "SELECT s.SCHEMA_NAME FROM information_schema.SCHEMATA s WHERE CAST(s.SCHEMA_NAME AS BINARY) NOT IN ({system}) AND NOT \
          (s.SCHEMA_NAME = 'test' AND NOT EXISTS (SELECT 1 FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = 'test') \
          AND NOT EXISTS (SELECT 1 FROM information_schema.ROUTINES r WHERE r.ROUTINE_SCHEMA = 'test')) ORDER BY 1"
     ))?;
@@ -56,12 +64,11 @@ pub fn content(session: &mut Session) -> Result<Content, EngineError> {
             "SELECT User, Host FROM mysql.user WHERE User NOT IN ({users}, '') ORDER BY 1, 2"
         ))
         .unwrap_or_default();
-    // Routines of `sys` are the server's own, as are MariaDB's in `mysql` (AddGeometryColumn and the like), and Amazon's.
-    let objects = session.query(
+    let own = OWN_ROUTINES.map(quote_text).join(", ");
+    let objects = session.query(format!(
         "SELECT CONCAT(ROUTINE_SCHEMA, '.', ROUTINE_NAME) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = 'mysql' \
-         AND DEFINER NOT LIKE 'mariadb.sys@%' AND DEFINER NOT LIKE 'rdsadmin@%' \
-         AND ROUTINE_NAME NOT IN ('AddGeometryColumn', 'DropGeometryColumn') ORDER BY 1",
-    )?;
+         AND {BY_A_USER} AND ROUTINE_NAME NOT IN ({own}) ORDER BY 1"
+    ))?;
     let accounts = accounts
         .into_iter()
         .map(|(user, host)| format!("{}@{}", quote_text(&user), quote_text(&host)));

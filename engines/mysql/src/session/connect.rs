@@ -137,11 +137,12 @@ pub(crate) fn set_up_statement(flavour: Flavour) -> String {
         "max_execution_time"
     };
     // NO_AUTO_VALUE_ON_ZERO: rows with 0 in an AUTO_INCREMENT column stay as they are. NO_ENGINE_SUBSTITUTION: a table
-    // of an engine that is not there is an error and not another table. The time limits are the largest that both
+    // of an engine that is not there is an error and not another table. ALLOW_INVALID_DATES: a 31st of February that somebody
+    // has stored is read, compared and stored as it is. The time limits are the largest that both
     // flavours have or an hour, so that a slow repository does not cost the session. A server may have a limit of rows for all
     // who set none (`sql_select_limit`): without a word it would cut off whatever is read.
     format!(
-        "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
+        "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES', autocommit = 1, \
          wait_timeout = 31536000, net_read_timeout = 3600, net_write_timeout = 3600, \
          lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limit} = 0, sql_select_limit = 18446744073709551615"
     )

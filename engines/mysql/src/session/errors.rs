@@ -78,6 +78,11 @@ pub(crate) fn server_error(code: u16, state: &str, said: &str, sql: &str, accoun
     }
 }
 
+/// Whether the server rolled the transaction back because it stood against another one: it may be done again.
+pub fn is_deadlock(error: &EngineError) -> bool {
+    error.causes.iter().any(|cause| cause.starts_with("1213 (40001): "))
+}
+
 /// A driver's error without its wrapping.
 pub(super) fn plain(error: &mysql::Error) -> String {
     match error {

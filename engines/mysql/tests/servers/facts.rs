@@ -1,11 +1,16 @@
 //! What is found out of real servers.
 
 use backstay_bed::{TestServer, on_both, run};
-use backstay_engine_api::Role;
-use backstay_mysql::{Flavour, content, facts};
+use backstay_engine_api::{Role, Server};
+use backstay_mysql::{Flavour, Session, content, facts};
 use serde_json::json;
 
-on_both!(a_primary, a_replica, what_is_on_it);
+on_both!(
+    a_primary,
+    a_replica,
+    what_is_on_it,
+    what_users_have_in_the_servers_own_schemas
+);
 
 fn a_primary(flavour: Flavour) {
     let bed = TestServer::start_with(flavour, &["--default-time-zone=+05:30"]);
@@ -133,4 +138,66 @@ fn what_is_on_it(flavour: Flavour) {
     assert!(!found.is_empty());
     run(&mut session, &["CREATE TABLE test.t (id INT)", "DROP DATABASE `Übung`"]);
     assert_eq!(content(&mut session).unwrap().schemas, ["test"]);
+}
+
+fn what_users_have_in_the_servers_own_schemas(flavour: Flavour) {
+    let bed = TestServer::start(flavour);
+    let mut session = bed.session();
+    let fresh = facts::left_out(&mut session).unwrap();
+    assert!(fresh.is_empty(), "{fresh:?}");
+    run(
+        &mut session,
+        &[
+            "CREATE TABLE mysql.kept (id INT PRIMARY KEY)",
+            "CREATE VIEW mysql.my_view AS SELECT 1 AS a",
+            "CREATE PROCEDURE mysql.tidy() SELECT 1",
+            "CREATE EVENT mysql.nightly ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1",
+            "CREATE TABLE sys.my_table (id INT PRIMARY KEY)",
+            "CREATE TRIGGER sys.my_trigger BEFORE INSERT ON sys.my_table FOR EACH ROW SET NEW.id = NEW.id + 1",
+            "CREATE VIEW sys.my_report AS SELECT 1 AS a",
+            "CREATE PROCEDURE sys.my_procedure() SELECT 1",
+            // Another schema than `sys`, though not for whoever dumps schemas.
+            "CREATE DATABASE SYS",
+            "CREATE TABLE SYS.t (id INT PRIMARY KEY)",
+            "CREATE PROCEDURE SYS.p() SELECT 1",
+            "CREATE EVENT SYS.e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1",
+            "CREATE USER nobody@localhost",
+        ],
+    );
+    let found = facts::left_out(&mut session).unwrap();
+    let shown = found.iter().map(|notice| {
+        let listed = || notice.text.rsplit(": ").next();
+        let names = notice.subject.as_deref().or_else(listed).unwrap_or_default();
+        format!("{} {names}", notice.code)
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            "system-schema-table mysql.kept",
+            "system-schema-table sys.my_table",
+            "system-schema-objects mysql.my_view, sys.my_report",
+            "system-schema-objects mysql.tidy, sys.my_procedure",
+            "system-schema-objects mysql.nightly",
+            "system-schema-objects sys.my_trigger",
+            "system-schema-name SYS",
+        ]
+    );
+    let content = content(&mut session).unwrap();
+    assert_eq!(content.schemas, ["SYS"]);
+    assert_eq!(content.objects, ["mysql.tidy"]);
+
+    // Who sees nothing is told nothing, and it is no error. MySQL shows everybody the routines of `sys`.
+    let nobody = Server {
+        user: Some("nobody".to_owned()),
+        ..bed.address()
+    };
+    let found = facts::left_out(&mut Session::connect(&nobody).unwrap()).unwrap();
+    let texts: Vec<&str> = found.iter().map(|notice| notice.text.as_str()).collect();
+    match flavour.is_mariadb() {
+        true => assert!(texts.is_empty(), "{texts:?}"),
+        false => assert!(
+            texts.len() == 1 && texts[0].ends_with(": sys.my_procedure"),
+            "{texts:?}"
+        ),
+    }
 }

@@ -14,6 +14,7 @@ on_both!(
     locked_tables_are_one_point,
     tables_stay_as_they_are,
     changed_definitions_are_an_error,
+    other_schemas_may_change,
     whoever_writes_is_named,
     the_global_lock_without_blocking_ddl,
     the_global_lock_refused_all_the_same,
@@ -170,6 +171,39 @@ fn changed_definitions_are_an_error(flavour: Flavour) {
         let error = point.release().unwrap_err();
         assert!(error.message.ends_with(&format!(": {name}")), "{error}");
     }
+}
+
+/// What is made and dropped in a schema that is not in the backup is none of its concern.
+fn other_schemas_may_change(flavour: Flavour) {
+    let bed = TestServer::start(flavour);
+    shop(&bed);
+    let mut session = bed.session();
+    run(
+        &mut session,
+        &["CREATE DATABASE etl", "CREATE TABLE etl.tmp_1 (id INT)"],
+    );
+    let server = limited(&bed, "LOCK TABLES");
+    let (mut point, _) = take(&TestHost::default(), &server, Duration::from_secs(60)).unwrap();
+    // A schema that is made meanwhile would be in the backup.
+    point.compare_only(|schema| schema != "etl");
+    run(
+        &mut session,
+        &[
+            "DROP TABLE etl.tmp_1",
+            "CREATE TABLE etl.tmp_2 (id INT)",
+            "CREATE VIEW etl.v AS SELECT 1 AS a",
+        ],
+    );
+    point.check_alive().unwrap();
+    run(
+        &mut session,
+        &["CREATE DATABASE later", "CREATE TABLE later.t (id INT)"],
+    );
+    let error = point.check_alive().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    assert!(error.message.ends_with(": table later.t"), "{error}");
+    run(&mut session, &["DROP DATABASE later"]);
+    point.release().unwrap();
 }
 
 fn whoever_writes_is_named(flavour: Flavour) {

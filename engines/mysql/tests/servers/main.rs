@@ -1,5 +1,7 @@
 //! Everything of this crate against real servers: MySQL and MariaDB, started for each test on a copy of a template.
 
+mod accounts_at_a_point;
+mod accounts_interrupted;
 mod binlog;
 mod certificates;
 mod connect;

@@ -1,6 +1,7 @@
 //! The engine against real servers, started for each test on a copy of a template, with a host in memory.
 
 mod describe;
+mod events;
 mod load;
 mod refusals;
 mod round_trip;

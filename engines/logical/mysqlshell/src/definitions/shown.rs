@@ -14,6 +14,8 @@ use backstay_mysql::mysql::prelude::Queryable as _;
 use backstay_mysql::mysql::{Row, Value};
 use backstay_mysql::{Session, quote_identifier};
 
+use super::literals::with_hexadecimals;
+
 /// A row of SHOW CREATE, by name of column.
 #[derive(Debug)]
 pub(super) struct Shown {
@@ -40,7 +42,12 @@ impl Shown {
     pub(super) fn of(session: &mut Session, kind: &str, quoted: &str, name: &str) -> Result<Self, EngineError> {
         let sql = format!("SHOW CREATE {kind} {quoted}");
         let what = format!("{} {quoted}", kind.to_lowercase());
-        let bytes = fetch(session, &sql, &what)?;
+        let mut bytes = fetch(session, &sql, &what)?;
+        if kind == "TABLE" {
+            for (_, value) in &mut bytes {
+                *value = value.take().map(with_hexadecimals);
+            }
+        }
         let mut shown = Self::from_bytes(bytes, what.clone()).ok_or_else(|| not_utf8(&what))?;
         let utf8 = ["", "utf8mb4", "utf8mb3", "utf8"].contains(&shown.client.as_str());
         if utf8

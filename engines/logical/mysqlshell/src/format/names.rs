@@ -1,6 +1,7 @@
 //! Names of files: of schemas, tables and partitions, percent-encoded, and of what belongs to them.
 //!
-//! Readers take base names from the JSON files and never compute them; so a base name may be cut to what a file system takes.
+//! Readers take base names from the JSON files and never compute them; so a base name may be cut to what a file system takes, and be
+//! another than the shell's where its files would be another object's.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,6 +15,10 @@ pub(crate) const USERS_SQL: &str = "@.users.sql";
 
 /// What a data file has behind its name for its offsets.
 pub(crate) const INDEX_SUFFIX: &str = ".idx";
+
+/// What a base name has behind it in the file of a table's triggers, and in that of a view's placeholder.
+const TRIGGERS_SUFFIX: &str = ".triggers";
+const PLACEHOLDER_SUFFIX: &str = ".pre";
 
 /// The longest base name: 255 bytes less an ordinal of 5 digits, `@@`, a chunk's number of 10 digits, and an extension of 13.
 /// The shell counts characters, where this counts bytes: file systems do so, and no name becomes longer by it.
@@ -32,6 +37,21 @@ pub(crate) fn encode(name: &str) -> String {
     encoded
 }
 
+/// A table's or a view's name, encoded. Of one that ends as the files of triggers and placeholders do, the last dot is encoded too: else
+/// `t.triggers.sql` would be both the triggers of `t` and the table `t.triggers`. Data files are told apart by their `@`, which is encoded
+/// in names.
+fn encode_table(name: &str) -> String {
+    let mut encoded = encode(name);
+    let dot = [TRIGGERS_SUFFIX, PLACEHOLDER_SUFFIX]
+        .into_iter()
+        .find_map(|suffix| encoded.strip_suffix(suffix))
+        .map(str::len);
+    if let Some(dot) = dot {
+        encoded.replace_range(dot..=dot, "%2E");
+    }
+    encoded
+}
+
 /// Gives out base names, and keeps those that are cut apart.
 #[derive(Debug, Default)]
 pub(crate) struct BaseNames {
@@ -46,7 +66,7 @@ impl BaseNames {
 
     /// Of a table or view.
     pub(crate) fn table(&mut self, schema: &str, table: &str) -> String {
-        self.unique(format!("{}@{}", encode(schema), encode(table)))
+        self.unique(format!("{}@{}", encode(schema), encode_table(table)))
     }
 
     /// Of a partition or subpartition.
@@ -78,12 +98,12 @@ pub(crate) fn sql(base: &str) -> String {
 
 /// `T.triggers.sql`.
 pub(crate) fn triggers_sql(base: &str) -> String {
-    format!("{base}.triggers.sql")
+    format!("{base}{TRIGGERS_SUFFIX}.sql")
 }
 
 /// `V.pre.sql`.
 pub(crate) fn placeholder_sql(base: &str) -> String {
-    format!("{base}.pre.sql")
+    format!("{base}{PLACEHOLDER_SUFFIX}.sql")
 }
 
 /// A chunk's data file: `B@0.tsv`, …, and the last one `B@@9.tsv`. `base` is the table's or the partition's.

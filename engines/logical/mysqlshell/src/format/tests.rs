@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -37,6 +38,73 @@ fn long_names_are_cut_and_kept_apart() {
     assert!(partition.ends_with("本0"), "{partition}");
     let fits = bases.table(&"s".repeat(100), &"t".repeat(124));
     assert_eq!(fits.len(), 225);
+}
+
+#[test]
+fn names_that_end_as_other_files_do_are_encoded_further() {
+    let mut bases = BaseNames::default();
+    for (name, base) in [
+        ("t", "s@t"),
+        ("t.triggers", "s@t%2Etriggers"),
+        ("v.pre", "s@v%2Epre"),
+        ("a.pre.triggers", "s@a.pre%2Etriggers"),
+        (".pre", "s@%2Epre"),
+        ("é.pre", "s@é%2Epre"),
+        ("t%2Epre", "s@t%252Epre"),
+        ("t.triggers2", "s@t.triggers2"),
+        ("pre", "s@pre"),
+    ] {
+        assert_eq!(bases.table("s", name), base);
+    }
+}
+
+/// Whatever tables, views and partitions are called.
+#[test]
+fn no_two_files_have_one_name() {
+    let mut bases = BaseNames::default();
+    let mut all = Vec::new();
+    for schema in ["s", "s.triggers", "s.pre", "s@t", "s.json"] {
+        let base = bases.schema(schema);
+        all.extend([names::json(&base), names::sql(&base)]);
+    }
+    let tables = [
+        "t",
+        "t.triggers",
+        "t.pre",
+        "t.pre.pre",
+        "t.triggers.pre",
+        "t.pre.triggers",
+        "t%2Epre",
+        "t%2Etriggers",
+        "t.sql",
+        "t.pre.sql",
+        "t.json",
+        "t.tsv",
+        "t.idx",
+        "t@0",
+        "t@@0",
+        "t@0.tsv",
+        "t@@0.tsv.idx",
+    ];
+    let data_of = |base: &str| -> Vec<String> {
+        let files = [(0, false), (0, true), (1, false)].map(|(at, last)| names::chunk(base, at, last, "tsv"));
+        let indexes: Vec<String> = files.iter().map(|file| names::index(file)).collect();
+        files.into_iter().chain(indexes).collect()
+    };
+    // Each as if it were table and view, with all of their files.
+    for table in tables {
+        let base = bases.table("s", table);
+        all.extend([names::json(&base), names::sql(&base)]);
+        all.extend([names::triggers_sql(&base), names::placeholder_sql(&base)]);
+        all.extend(data_of(&base));
+        for partition in ["0", "@0", "0.tsv", "@0.tsv", "p.pre", "p.triggers"] {
+            all.extend(data_of(&bases.partition("s", table, partition)));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for name in &all {
+        assert!(seen.insert(name), "{name}");
+    }
 }
 
 #[test]

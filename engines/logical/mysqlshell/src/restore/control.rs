@@ -4,9 +4,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
 
 use backstay_engine_api::{EngineError, RestoreJob};
 use backstay_mysql::accounts::{self, Account};
+use backstay_mysql::session::is_deadlock;
 use backstay_mysql::{RawSession, Session, quote_text, target};
 use serde_json::json;
 
@@ -19,6 +22,15 @@ pub(crate) const SCHEMA: &str = "backstay_restore";
 const ENDS_WITHIN: u32 = 10;
 /// The item that says that the redo log was turned off.
 const REDO_LOG_OFF: &str = "redo log off";
+/// The item that says that all rows are there.
+const ALL_ROWS: &str = "all rows";
+/// How far two readings of one start of a server may differ, in seconds: its clock and its uptime are read one after the other.
+const ALIKE: u64 = 3;
+
+/// How often something may be rolled back for others' sake before that is an error.
+pub(super) const DEADLOCKS: u32 = 20;
+/// How long to wait then: others are at what was in the way.
+pub(super) const AFTER_DEADLOCK: Duration = Duration::from_millis(20);
 
 /// How far a data file is loaded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +46,10 @@ pub(super) struct Progress {
 pub(super) struct Control {
     /// Whether it goes on where another was interrupted.
     pub(super) resumed: bool,
+    /// Whether the server was started again since: what an engine without transactions had not synced by then may be lost.
+    pub(super) restarted: bool,
+    /// When the server was started, by its own clock: seconds since 1970.
+    started: u64,
     /// Whether the target keeps it.
     kept: bool,
     /// By name of data file or step.
@@ -60,6 +76,13 @@ pub(super) fn alone(session: &mut Session) -> Result<(), EngineError> {
         .advise("wait until it has ended; if its process is gone, its session ends in a moment"))
 }
 
+/// When the server was started, which the name of a guard says.
+fn server_started(session: &Session) -> u64 {
+    let name = session.guard_name(session.connection_id());
+    let started: Option<u64> = name.split_once('@').and_then(|(_, started)| started.parse().ok());
+    started.unwrap_or_default()
+}
+
 impl Control {
     /// Looks for an interrupted restore; `None` if there was none.
     ///
@@ -73,25 +96,28 @@ impl Control {
             "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'job'",
             quote_text(SCHEMA)
         ))?;
-        let found: Option<(String, String)> = match has_job {
-            Some(_) => session.query_first(format!("SELECT identity, accounts FROM {SCHEMA}.job"))?,
-            None => None,
+        let job = match has_job {
+            Some(_) => session.query_named(format!("SELECT * FROM {SCHEMA}.job"))?,
+            None => Vec::new(),
         };
         // Interrupted before it had begun.
-        let Some((found, accounts)) = found else {
+        let Some(job) = job.first() else {
             return Ok(None);
         };
-        if found != identity {
+        // Earlier versions did not note it.
+        let noted: Option<u64> = job.get(&["server_started"]).and_then(|text| text.parse().ok());
+        let same = job.get(&["identity"]) == Some(identity);
+        let (true, Some(noted)) = (same, noted) else {
             let message = format!(
-                "the target {} has an unfinished restore of another backup, or of another selection or with other options (schema \
-                 {SCHEMA})",
+                "the target {} has an unfinished restore of another backup, of another selection, with other options, or by an \
+                 earlier Backstay (schema {SCHEMA})",
                 session.address()
             );
             return Err(EngineError::refused(message).advise(format!(
                 "finish that one by running it again as it was; or restore with --overwrite; or, if what it left may stay, run: \
                  DROP DATABASE {SCHEMA}"
             )));
-        }
+        };
         let rows: Vec<(Vec<u8>, u64, u64, bool)> = session.query(format!(
             // That waits for what a killed restore has sent to be committed.
             "SELECT item, bytes, row_count, done FROM {SCHEMA}.progress LOCK IN SHARE MODE"
@@ -102,11 +128,14 @@ impl Control {
                 Progress { bytes, rows, done },
             )
         });
+        let started = server_started(session);
         Ok(Some(Self {
             resumed: true,
+            restarted: noted.abs_diff(started) > ALIKE,
+            started,
             kept: true,
             items: Mutex::new(items.collect()),
-            accounts: serde_json::from_str(&accounts).map_err(|error| {
+            accounts: serde_json::from_str(job.get(&["accounts"]).unwrap_or_default()).map_err(|error| {
                 EngineError::other(format!("{SCHEMA}.job on the target can not be read")).because(&error)
             })?,
         }))
@@ -124,6 +153,7 @@ impl Control {
         };
         let accounts_text = serde_json::to_string(&accounts)
             .map_err(|error| EngineError::other("the target's accounts can not be written as JSON").because(&error))?;
+        let started = server_started(session);
         for sql in [
             format!("DROP DATABASE IF EXISTS {SCHEMA}"),
             format!("CREATE DATABASE {SCHEMA}"),
@@ -133,10 +163,10 @@ impl Control {
             ),
             format!(
                 "CREATE TABLE {SCHEMA}.job (id INT NOT NULL PRIMARY KEY, identity LONGTEXT CHARACTER SET utf8mb4 NOT NULL, \
-                 accounts LONGTEXT CHARACTER SET utf8mb4 NOT NULL) ENGINE = InnoDB"
+                 accounts LONGTEXT CHARACTER SET utf8mb4 NOT NULL, server_started BIGINT UNSIGNED NOT NULL) ENGINE = InnoDB"
             ),
             format!(
-                "INSERT INTO {SCHEMA}.job VALUES (1, {}, {})",
+                "INSERT INTO {SCHEMA}.job VALUES (1, {}, {}, {started})",
                 quote_text(identity),
                 quote_text(&accounts_text)
             ),
@@ -145,6 +175,8 @@ impl Control {
         }
         Ok(Self {
             resumed: false,
+            restarted: false,
+            started,
             kept: true,
             items: Mutex::default(),
             accounts,
@@ -155,6 +187,8 @@ impl Control {
     pub(super) fn in_memory() -> Self {
         Self {
             resumed: false,
+            restarted: false,
+            started: 0,
             kept: false,
             items: Mutex::default(),
             accounts: HashSet::new(),
@@ -167,21 +201,44 @@ impl Control {
         items.get(item).copied().unwrap_or_default()
     }
 
-    /// Notes how far an item is, in the session's transaction.
+    /// Writes down how far an item is, in the session's transaction; [`remember`](Self::remember) it when that is committed.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn write(&self, session: &mut RawSession, item: &str, progress: Progress) -> Result<(), EngineError> {
+        let Progress { bytes, rows, done } = progress;
+        if !self.kept {
+            return Ok(());
+        }
+        session.run(format!(
+            "REPLACE INTO {SCHEMA}.progress VALUES ({}, {bytes}, {rows}, {})",
+            quote_text(item),
+            u8::from(done)
+        ))
+    }
+
+    /// Remembers how far an item is.
+    pub(super) fn remember(&self, item: &str, progress: Progress) {
+        let mut items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        items.insert(item.to_owned(), progress);
+    }
+
+    /// Writes down how far an item is, outside of any transaction.
     ///
     /// # Errors
     /// The server's.
     pub(super) fn note(&self, session: &mut RawSession, item: &str, progress: Progress) -> Result<(), EngineError> {
-        let Progress { bytes, rows, done } = progress;
-        if self.kept {
-            session.run(format!(
-                "REPLACE INTO {SCHEMA}.progress VALUES ({}, {bytes}, {rows}, {})",
-                quote_text(item),
-                u8::from(done)
-            ))?;
+        for again in 1.. {
+            match self.write(session, item, progress) {
+                // By itself it may be tried again, whatever it is about.
+                Err(error) if is_deadlock(&error) && again <= DEADLOCKS => thread::sleep(AFTER_DEADLOCK),
+                done => {
+                    done?;
+                    break;
+                }
+            }
         }
-        let mut items = self.items.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        items.insert(item.to_owned(), progress);
+        self.remember(item, progress);
         Ok(())
     }
 
@@ -201,6 +258,31 @@ impl Control {
             items.remove(item);
         }
         Ok(())
+    }
+
+    /// Whether all rows are there. What becomes of them from then on is others' doing: nothing is loaded again.
+    pub(super) fn has_all_rows(&self) -> bool {
+        self.progress(ALL_ROWS).done
+    }
+
+    /// Notes that all rows are there.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn note_all_rows(&self, session: &mut RawSession) -> Result<(), EngineError> {
+        let done = Progress {
+            done: true,
+            ..Progress::default()
+        };
+        self.note(session, ALL_ROWS, done)
+    }
+
+    /// After an interruption: notes when the server was started, once nothing is counted on any more that it may have lost.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn note_start(&self, session: &mut RawSession) -> Result<(), EngineError> {
+        session.run(format!("UPDATE {SCHEMA}.job SET server_started = {}", self.started))
     }
 
     /// Notes that the redo log is turned off: whoever goes on has to turn it on again.

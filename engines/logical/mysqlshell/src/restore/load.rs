@@ -8,12 +8,14 @@ mod decode;
 mod source;
 
 use std::io::Read;
+use std::thread;
 
 use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind};
+use backstay_mysql::session::is_deadlock;
 use flate2::read::MultiGzDecoder;
 
-use super::control::Control;
+use super::control::{AFTER_DEADLOCK, Control, DEADLOCKS};
 use super::dump::{Chunk, Table};
 use super::pool::Worker;
 pub(super) use columns::{Layout, check, columns_of};
@@ -27,11 +29,37 @@ const TRANSACTION: u64 = 96 << 20;
 /// How many warnings an error shows.
 const SHOWN: usize = 3;
 
-/// Loads what is still to be loaded of a data file.
+/// Loads what is still to be loaded of a data file. A transaction that the server rolls back because of a deadlock is done again:
+/// several sessions may load one table, whose keys they lock, and a cluster refuses a COMMIT in the same words.
 ///
 /// # Errors
 /// The server's; [`ErrorKind::Damaged`] if the file is not what the dump says, or if the server took a value for another.
 pub(super) fn chunk(
+    worker: &mut Worker,
+    link: &ChainLink,
+    control: &Control,
+    table: &Table,
+    layout: &Layout,
+    chunk: &Chunk,
+    stop: &Stop<'_>,
+) -> Result<(), EngineError> {
+    let mut deadlocks = 0;
+    loop {
+        let error = match rest_of(worker, link, control, table, layout, chunk, stop) {
+            Err(error) if layout.transactional() && is_deadlock(&error) && deadlocks < DEADLOCKS => error,
+            done => return done,
+        };
+        deadlocks += 1;
+        stop.log(format!("{error}: tried again"));
+        // The server has done so already; on a session that was not rolled back, START TRANSACTION would commit.
+        worker.session.run("ROLLBACK")?;
+        thread::sleep(AFTER_DEADLOCK);
+        stop.check()?;
+    }
+}
+
+/// From where the file's last transaction was committed.
+fn rest_of(
     worker: &mut Worker,
     link: &ChainLink,
     control: &Control,
@@ -83,9 +111,12 @@ pub(super) fn chunk(
         if progress.done {
             complete(chunk, progress.bytes).map_err(context)?;
         }
-        control.note(&mut worker.session, &item, progress)?;
         if layout.transactional() {
-            worker.session.run("COMMIT")?;
+            control.write(&mut worker.session, &item, progress).map_err(context)?;
+            worker.session.run("COMMIT").map_err(context)?;
+            control.remember(&item, progress);
+        } else {
+            control.note(&mut worker.session, &item, progress).map_err(context)?;
         }
     }
     if !progress.done {

@@ -29,6 +29,15 @@ struct Phases<'r, 'a> {
     scripts: Vec<String>,
 }
 
+/// For a schema that is there, such as the empty `test` of some installations: it gets the character set and all else that CREATE
+/// DATABASE says.
+fn alter_database(create: &str) -> Option<String> {
+    let name = create.find('`')?;
+    create
+        .contains("CHARACTER SET")
+        .then(|| format!("ALTER DATABASE {}", &create[name..]))
+}
+
 /// Restores everything but the GTID state.
 ///
 /// # Errors
@@ -55,7 +64,13 @@ pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<No
         scripts: Vec::new(),
     };
     let ddl = phases.definitions()?;
-    phases.rows(&ddl)?;
+    let unsynced = match control.has_all_rows() {
+        true => phases.unsynced()?,
+        false => {
+            phases.rows(&ddl)?;
+            Vec::new()
+        }
+    };
     let left_out = match phases.restore.options.beside {
         true => phases.without_foreign_keys(&ddl),
         false => {
@@ -73,9 +88,12 @@ pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<No
         workers,
         scripts,
     };
+    // Before there are triggers, which would fire for each row that were loaded again.
+    control.note_all_rows(&mut phases.workers[0].session)?;
     let broken = phases.views_and_triggers()?;
     phases.sections(|section| section == Section::Event)?;
     let mut notices = phases.notices();
+    notices.extend(unsynced);
     notices.extend(left_out);
     notices.extend(broken);
     notices.extend(phases.of_old_sequences(&ddl));
@@ -129,7 +147,8 @@ impl Phases<'_, '_> {
                 "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
                 backstay_mysql::quote_text(&schema.target)
             ))?;
-            if !there.is_empty() {
+            // One of a restore of single tables is somebody's, and stays as it is.
+            if !there.is_empty() && (!restore.everything || restore.of_tables()) {
                 continue;
             }
             let file = names::sql(&schema.base);
@@ -138,7 +157,11 @@ impl Phases<'_, '_> {
                 .filter(|statement| statement.section == Section::Database)
             {
                 let (from, to) = (quote_identifier(&schema.name), quote_identifier(&schema.target));
-                let sql = statement.sql.replacen(&from, &to, 1);
+                let mut sql = statement.sql.replacen(&from, &to, 1);
+                if !there.is_empty() {
+                    let Some(alter) = alter_database(&sql) else { continue };
+                    sql = alter;
+                }
                 self.workers[0]
                     .session
                     .run(sql)
@@ -255,23 +278,54 @@ impl Phases<'_, '_> {
             .map_or(Ok(()), Err)
     }
 
-    /// After an interruption: rows of an engine without transactions may be there in part. They are loaded again.
+    /// After an interruption: rows of an engine without transactions may be there in part. If the server was started again since, it may
+    /// have crashed, and they may be lost although they were noted: these engines do not sync them. They are loaded again.
     fn start_over(&mut self, all: &[&Table]) -> Result<(), EngineError> {
         let control = self.control;
         with_each(&mut self.workers, all, |worker, table| {
             let open = |chunk: &&super::dump::Chunk| !control.progress(&load::item(&chunk.file)).done;
-            if !table.chunks.iter().any(|chunk| open(&chunk)) || Layout::of(worker, table)?.transactional() {
+            let in_doubt = table.chunks.iter().any(|chunk| control.restarted || open(&chunk));
+            if !in_doubt || Layout::of(worker, table)?.transactional() {
                 return Ok(());
             }
             for sql in tables::emptying(table, table.file.history) {
-                worker.session.run(sql)?;
+                worker.session.run(sql).map_err(|mut error| {
+                    // Some engines empty no table.
+                    let advice = "drop the table and run the restore again, or restore anew with --overwrite";
+                    error.advice.get_or_insert_with(|| advice.to_owned());
+                    error
+                })?;
             }
             for chunk in &table.chunks {
                 control.note(&mut worker.session, &load::item(&chunk.file), Progress::default())?;
             }
             Ok(())
         })?;
+        if control.restarted {
+            control.note_start(&mut self.workers[0].session)?;
+        }
         Ok(())
+    }
+
+    /// Once all rows are there they are not loaded again, also if the server was started again since: which tables may have lost some.
+    fn unsynced(&mut self) -> Result<Vec<Notice>, EngineError> {
+        let control = self.control;
+        if !control.restarted {
+            return Ok(Vec::new());
+        }
+        let all: Vec<&Table> = self.restore.dump.tables().collect();
+        let found = with_each(&mut self.workers, &all, |worker, table| {
+            let mut chunks = table.chunks.iter();
+            let loaded = chunks.any(|chunk| control.progress(&load::item(&chunk.file)).rows > 0);
+            // One that is not as the dump has it was changed since.
+            if !loaded || Layout::of(worker, table).is_ok_and(|layout| layout.transactional()) {
+                return Ok(None);
+            }
+            let text = "the server was started again before the restore was finished: if it had crashed, rows of this table may be lost, \
+                        for its engine does not sync them; compare it with the source, or restore anew with --overwrite";
+            Ok(Some(Notice::new("rows-not-synced", text).about(table.shown())))
+        })?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     fn foreign_keys(&mut self, ddl: &[TableDdl]) -> Result<(), EngineError> {

@@ -3,6 +3,8 @@
 use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::Session;
 
+use super::control::{self, Control};
+
 /// The redo log is off; it is on again when this is dropped, however the restore ends.
 #[derive(Debug)]
 pub(super) struct RedoLog {
@@ -11,12 +13,11 @@ pub(super) struct RedoLog {
 }
 
 impl RedoLog {
-    /// Turns it off.
+    /// Refuses a server that can not do without.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] on a server that can not do without; the server's.
-    pub(super) fn disable(session: &Session) -> Result<Self, EngineError> {
-        let mut session = session.another()?;
+    /// [`ErrorKind::Usage`].
+    pub(super) fn check(session: &Session) -> Result<(), EngineError> {
         if session.flavour().is_mariadb() || !session.version().at_least(8, 0, 21) {
             let message = format!(
                 "disable_redo_log: {} {} always writes its redo log",
@@ -26,19 +27,36 @@ impl RedoLog {
             return Err(EngineError::new(ErrorKind::Usage, message)
                 .advise("restore without disable_redo_log (MySQL from 8.0.21 has it)"));
         }
+        Ok(())
+    }
+
+    /// Turns it off.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn disable(session: &Session) -> Result<Self, EngineError> {
+        let mut session = session.another()?;
         session.run("ALTER INSTANCE DISABLE INNODB REDO_LOG")?;
         Ok(Self { session, off: true })
     }
 
-    /// One that a restore which was interrupted has left off.
+    /// One that a restore which was interrupted has left off; `None` if it is on, or was never noted to be off.
     ///
     /// # Errors
-    /// The server can not be reached.
-    pub(super) fn left_off(session: &Session) -> Result<Self, EngineError> {
-        Ok(Self {
+    /// The server's.
+    pub(super) fn left_off(session: &mut Session) -> Result<Option<Self>, EngineError> {
+        if !Control::redo_log_left_off(session)? {
+            return Ok(None);
+        }
+        // A note is made before the server is asked, which may have refused.
+        let rows = session.query_named("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")?;
+        if !rows.iter().any(|row| row.get(&["Value"]) == Some("OFF")) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             session: session.another()?,
             off: true,
-        })
+        }))
     }
 
     /// Turns it on again, after whatever came of the restore.
@@ -74,6 +92,22 @@ impl RedoLog {
         };
         self.off = again.is_err();
         again.map_err(|error| error.advise(format!("the redo log is still off; run: {ENABLE}")))
+    }
+}
+
+/// Turns on what a restore that was killed has left off: a server that crashes without a redo log has lost its data. Not while
+/// another restore is under way, which may want it off.
+///
+/// # Errors
+/// The server's, with what the operator has to do then.
+pub(crate) fn on_after_a_kill(session: &mut Session) -> Result<(), EngineError> {
+    match RedoLog::left_off(session)? {
+        Some(redo_log) if control::alone(session).is_ok() => redo_log.on_again(Ok(())),
+        Some(mut redo_log) => {
+            redo_log.off = false;
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 

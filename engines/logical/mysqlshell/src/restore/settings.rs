@@ -15,7 +15,8 @@ const ROW_LOCK_WAIT: u32 = 600;
 /// The server's.
 pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> Result<Vec<String>, EngineError> {
     let mut all = vec![
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED".to_owned(),
+        // The least that all engines have; MyRocks has no other below its own.
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
         format!(
             "SET SESSION foreign_key_checks = 0, unique_checks = 0, innodb_lock_wait_timeout = {ROW_LOCK_WAIT}, lock_wait_timeout = {}",
             options.lock_wait
@@ -27,6 +28,7 @@ pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> R
     if options.skip_binary_log {
         all.push("SET SESSION sql_log_bin = 0".to_owned());
     }
+    let format = session.variable("binlog_format")?;
     let mut set = |name: &str, value: &str| -> Result<(), EngineError> {
         // One that the account may not set is left: where it matters, the statement that needs it says so.
         let setting = format!("SET SESSION {name} = {value}");
@@ -40,6 +42,15 @@ pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> R
     // A dump has the keys that its tables had, and no other.
     set("sql_generate_invisible_primary_key", "OFF")?;
     set("restrict_fk_on_non_standard_key", "OFF")?;
+    set("sql_require_primary_key", "OFF")?;
+    // A table that was made without this may have a format or a width that it forbids.
+    set("innodb_strict_mode", "OFF")?;
+    // MariaDB: what was there when a constraint came, or was let in against it, is in the dump too.
+    set("check_constraint_checks", "OFF")?;
+    // Statements of LOAD DATA are not in a log that takes no rows.
+    if format.as_deref() == Some("STATEMENT") {
+        set("binlog_format", "ROW")?;
+    }
     // MariaDB: rows of the past are rows like others to a restore, and indexes are no change that needs a history.
     set("system_versioning_insert_history", "1")?;
     set("system_versioning_alter_history", "KEEP")?;

@@ -75,6 +75,13 @@ const CASES: &[Case] = &[
         "PRIMARY KEY (k)",
         "DATE'1980-02-27' + INTERVAL n DAY",
     ),
+    // A server lets them in only if it is told to, and compares with them only if it is told to.
+    case(
+        "days_that_are_not",
+        "k DATETIME",
+        "PRIMARY KEY (k)",
+        "IF(n % 100 = 0, CONCAT('2021-02-31 ', SEC_TO_TIME(n)), CAST(TIMESTAMP'2021-01-01 00:00:00' + INTERVAL n * 600 SECOND AS CHAR))",
+    ),
     case(
         "moments",
         "k DATETIME(6)",

@@ -1,7 +1,8 @@
 //! A restore that is interrupted goes on when it is run again, and every row is there once.
 
-use backstay_bed::{TestServer, run};
-use backstay_engine_api::{ErrorKind, Selection};
+use backstay_bed::{TestServer, run, until};
+use backstay_engine_api::wire::{Call, JobSpec};
+use backstay_engine_api::{ErrorKind, Selection, Server};
 use backstay_mysql::Flavour;
 use serde_json::json;
 
@@ -171,6 +172,76 @@ fn what_is_emptied_meanwhile_is_loaded_again() {
     }
 }
 
+/// A session that holds what the loader wants next, and then wants what the loader holds; it has changed more, so that it is the
+/// loader that the server rolls back.
+fn rolled_back_for_another(flavour: Flavour) {
+    let source = source(flavour);
+    let mut session = source.session();
+    let want = describe(&mut session, &["d"]);
+    let host = TestHost::holding(dump(&mut session, "d", 20));
+    host.read_pieces_of(1500);
+    let target = bed(flavour);
+    let mut other = target.session();
+    run(
+        &mut other,
+        &[
+            "CREATE DATABASE other",
+            "CREATE TABLE other.t (id INT PRIMARY KEY AUTO_INCREMENT, t TEXT)",
+            "SET SESSION innodb_lock_wait_timeout = 60",
+            "BEGIN",
+            "INSERT INTO other.t (t) SELECT 'a change' FROM information_schema.COLUMNS LIMIT 3000",
+        ],
+    );
+    let mut look = target.session();
+    std::thread::scope(|scope| {
+        let restored = scope.spawn(|| {
+            // The target is not empty.
+            let all = Selection {
+                include: vec!["d.*".parse().unwrap()],
+                ..Selection::default()
+            };
+            host.restore(target.address(), false, all, json!({}))
+        });
+        // Were it dropped after the threads are joined, they would wait for it.
+        let mut other = other;
+        // What each thread notes when it has loaded its first file.
+        let first: Vec<String> = (0..5)
+            .map(|table| format!("('file S@T{table}@0.tsv', 0, 0, 0)"))
+            .collect();
+        let notes = format!("INSERT INTO backstay_restore.progress VALUES {}", first.join(", "));
+        until("the restore has begun", || other.run(&notes).is_ok());
+        until("all threads wait", || {
+            // MySQL shows transactions as they were when it was asked last, if that is less than 0.1 s ago.
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            let waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'";
+            look.query_first::<u64>(waiting).unwrap() == Some(3)
+        });
+        for table in ["a", "nokey", "child"] {
+            run(&mut other, &[&format!("SELECT COUNT(*) FROM d.{table} FOR UPDATE")]);
+        }
+        run(&mut other, &["ROLLBACK"]);
+        restored.join().unwrap().unwrap();
+    });
+    let logged = host.logged();
+    assert!(
+        logged
+            .iter()
+            .any(|line| line.contains("1213") && line.contains("tried again")),
+        "{logged:?}"
+    );
+    assert_same(&want, &describe(&mut target.session(), &["d"]));
+}
+
+#[test]
+fn rolled_back_for_another_mysql() {
+    rolled_back_for_another(Flavour::MySql);
+}
+
+#[test]
+fn rolled_back_for_another_mariadb() {
+    rolled_back_for_another(Flavour::MariaDb);
+}
+
 /// Two at once would load the same rows.
 #[test]
 fn one_at_a_time() {
@@ -189,7 +260,15 @@ fn one_at_a_time() {
     }
 }
 
-/// Killed, a restore can not turn the redo log on again: whoever goes on does, with the option or without.
+fn redo_log(target: &TestServer) -> String {
+    let row: Option<(String, String)> = target
+        .session()
+        .query_first("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+        .unwrap();
+    row.unwrap().1
+}
+
+/// Killed, a restore can not turn the redo log on again: whoever goes on does, with the option or without, and whoever cleans up.
 #[test]
 fn a_redo_log_that_was_left_off_is_turned_on() {
     let source = source(Flavour::MySql);
@@ -198,12 +277,64 @@ fn a_redo_log_that_was_left_off_is_turned_on() {
     let target = bed(Flavour::MySql);
     interrupted(&host, &target, &json!({"disable_redo_log": true}));
     run(&mut target.session(), &["ALTER INSTANCE DISABLE INNODB REDO_LOG"]);
+    let clean = |sessions: &[&str]| {
+        let () = host
+            .call(&Call::Clean {
+                job: JobSpec::default(),
+                server: Some(target.address()),
+                killed: "20261122T101530Z-restore-test".to_owned(),
+                sessions: sessions.iter().map(|session| (*session).to_owned()).collect(),
+            })
+            .unwrap();
+    };
+    // Another restore is under way, which may want it so.
+    let mut other = target.session();
+    let got: Option<u8> = other.query_first("SELECT GET_LOCK('backstay_restore', 0)").unwrap();
+    assert_eq!(got, Some(1));
+    clean(&["1000000"]);
+    assert_eq!(redo_log(&target), "OFF");
+    drop(other);
+    clean(&["1000000"]);
+    assert_eq!(redo_log(&target), "ON");
+    run(&mut target.session(), &["ALTER INSTANCE DISABLE INNODB REDO_LOG"]);
     host.restore_all(target.address(), json!({})).unwrap();
-    let row: Option<(String, String)> = target
-        .session()
-        .query_first("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
-        .unwrap();
-    assert_eq!(row.unwrap().1, "ON");
+    assert_eq!(redo_log(&target), "ON");
+}
+
+/// A server may refuse to do without its redo log; then nothing says that it is off.
+#[test]
+fn a_redo_log_that_is_not_turned_off() {
+    let source = source(Flavour::MariaDb);
+    let host = TestHost::holding(dump(&mut source.session(), "d", 60));
+    let target = bed(Flavour::MariaDb);
+    let error = host
+        .restore_all(target.address(), json!({"disable_redo_log": true}))
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage);
+    assert!(error.message.contains("always writes its redo log"), "{error}");
+    host.restore_all(target.address(), json!({})).unwrap();
+
+    let source = self::source(Flavour::MySql);
+    let host = TestHost::holding(dump(&mut source.session(), "d", 60));
+    let target = bed(Flavour::MySql);
+    run(
+        &mut target.session(),
+        &[
+            "CREATE USER loader@localhost",
+            "GRANT ALL ON *.* TO loader@localhost",
+            "REVOKE INNODB_REDO_LOG_ENABLE ON *.* FROM loader@localhost",
+        ],
+    );
+    let loader = Server {
+        user: Some("loader".to_owned()),
+        ..target.address()
+    };
+    let error = host
+        .restore_all(loader.clone(), json!({"disable_redo_log": true}))
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Privilege, "{error}");
+    host.restore_all(loader, json!({})).unwrap();
+    assert_eq!(redo_log(&target), "ON");
 }
 
 /// MariaDB truncates no table that keeps its history: neither one that is loaded again after an interruption, nor one whose rows are
@@ -256,4 +387,139 @@ fn tables_with_a_history_are_emptied_too() {
     dump.restore(target.address(), true, Selection::default(), data)
         .unwrap();
     assert_eq!(rows(&target), want);
+}
+
+backstay_bed::on_both!(
+    nothing_is_loaded_under_triggers,
+    what_a_crash_can_lose_is_loaded_again,
+    what_a_crash_may_have_lost_is_named,
+);
+
+type Files = std::collections::BTreeMap<String, Vec<u8>>;
+
+/// The engine's own dump of a table whose rows a trigger notes in another one.
+fn with_a_trigger(flavour: Flavour) -> Files {
+    let source = bed(flavour);
+    run(
+        &mut source.session(),
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.queue (id INT PRIMARY KEY)",
+            "CREATE TABLE d.audit (id INT)",
+            "CREATE TABLE d.plain (id INT) ENGINE=MyISAM",
+            "CREATE TRIGGER d.notes AFTER INSERT ON d.queue FOR EACH ROW INSERT INTO d.audit VALUES (NEW.id)",
+            "INSERT INTO d.queue VALUES (1), (2), (3)",
+            "INSERT INTO d.plain VALUES (1)",
+        ],
+    );
+    let host = TestHost::new();
+    let options = json!({"compression": "none", "accounts": false});
+    host.backup(source.address(), options).unwrap();
+    let objects = &host.backups()[0].objects;
+    let files = objects
+        .iter()
+        .map(|(name, object)| (name.clone(), object.bytes.clone()));
+    files.collect()
+}
+
+/// The dump with one more statement in a schema's file, which no server takes; a restore makes what is of this kind where it is told to.
+fn with_a_broken(kind: &str, file: &str, files: &Files) -> TestHost {
+    let mut files = files.clone();
+    let marker = kind.to_lowercase();
+    let section = format!("-- begin {marker} `d`.`broken`\nCREATE {kind} broken;\n-- end {marker} `d`.`broken`\n");
+    files.get_mut(file).unwrap().extend_from_slice(section.as_bytes());
+    TestHost::holding(files)
+}
+
+/// Starts a server again, so long after its last start that the two can be told apart.
+fn start_again(target: &mut TestServer) {
+    let mut session = target.session();
+    backstay_bed::until("the server has run for some seconds", || {
+        let uptime: Option<(String, u64)> = session.query_first("SHOW GLOBAL STATUS LIKE 'Uptime'").unwrap();
+        uptime.is_some_and(|(_, seconds)| seconds >= 6)
+    });
+    drop(session);
+    target.restart(false);
+}
+
+/// What is emptied once triggers are there stays empty: they would fire once more. What is dropped can not be made up for.
+fn nothing_is_loaded_under_triggers(flavour: Flavour) {
+    let files = with_a_trigger(flavour);
+    let fails = with_a_broken("EVENT", "d.sql", &files);
+    let mended = TestHost::holding(files);
+    let target = bed(flavour);
+    let mut session = target.session();
+    let error = fails.restore_all(target.address(), json!({})).unwrap_err();
+    assert!(error.message.contains("CREATE EVENT broken"), "{error}");
+    run(&mut session, &["DELETE FROM d.queue"]);
+    mended.restore_all(target.address(), json!({})).unwrap();
+    let counts = "SELECT (SELECT COUNT(*) FROM d.queue), (SELECT COUNT(*) FROM d.audit)";
+    let found: Option<(u64, u64)> = session.query_first(counts).unwrap();
+    assert_eq!(found, Some((0, 3)));
+    // The trigger is there.
+    run(&mut session, &["INSERT INTO d.queue VALUES (4)"]);
+    let found: Option<(u64, u64)> = session.query_first(counts).unwrap();
+    assert_eq!(found, Some((1, 4)));
+
+    for gone in ["DROP TABLE d.plain", "DROP DATABASE d"] {
+        run(&mut session, &["DROP DATABASE IF EXISTS d"]);
+        let error = fails
+            .restore(target.address(), true, Selection::default(), json!({}))
+            .unwrap_err();
+        assert!(error.message.contains("CREATE EVENT broken"), "{error}");
+        run(&mut session, &[gone]);
+        let error = mended.restore_all(target.address(), json!({})).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+        assert!(error.message.ends_with("is not there any more"), "{error}");
+        assert_eq!(error.advice.as_deref(), Some("restore anew with --overwrite"));
+    }
+    mended
+        .restore(target.address(), true, Selection::default(), json!({}))
+        .unwrap();
+    let found: Option<(u64, u64)> = session.query_first(counts).unwrap();
+    assert_eq!(found, Some((3, 3)));
+}
+
+/// Rows that an engine without transactions has not synced go with the server, though they were noted.
+fn what_a_crash_can_lose_is_loaded_again(flavour: Flavour) {
+    let source = source(flavour);
+    let mut session = source.session();
+    let want = describe(&mut session, &["d"]);
+    let files = dump(&mut session, "d", 60);
+    // Routines are made after all rows and before triggers.
+    let fails = with_a_broken("FUNCTION", "S.sql", &files);
+    let mended = TestHost::holding(files);
+    let mut target = bed(flavour);
+    let error = fails.restore_all(target.address(), json!({})).unwrap_err();
+    assert!(error.message.contains("CREATE FUNCTION broken"), "{error}");
+    run(
+        &mut target.session(),
+        &["DELETE FROM d.myisam LIMIT 100", "DELETE FROM d.counted LIMIT 100"],
+    );
+    start_again(&mut target);
+    // Interrupted once more, it has nothing to do again: the server was not started again since.
+    let error = fails.restore_all(target.address(), json!({})).unwrap_err();
+    assert!(error.message.contains("CREATE FUNCTION broken"), "{error}");
+    assert_same(&want, &describe(&mut target.session(), &["d"]));
+    mended.restore_all(target.address(), json!({})).unwrap();
+    assert!(mended.opened().iter().all(|name| !name.ends_with(".tsv")));
+    assert_same(&want, &describe(&mut target.session(), &["d"]));
+}
+
+/// Once triggers are there, it can only be named.
+fn what_a_crash_may_have_lost_is_named(flavour: Flavour) {
+    let files = with_a_trigger(flavour);
+    let fails = with_a_broken("EVENT", "d.sql", &files);
+    let mended = TestHost::holding(files);
+    let mut target = bed(flavour);
+    fails.restore_all(target.address(), json!({})).unwrap_err();
+    start_again(&mut target);
+    let restored = mended.restore_all(target.address(), json!({})).unwrap();
+    let named: Vec<Option<&str>> = restored
+        .notices
+        .iter()
+        .filter(|notice| notice.code == "rows-not-synced")
+        .map(|notice| notice.subject.as_deref())
+        .collect();
+    assert_eq!(named, [Some("d.plain")]);
 }

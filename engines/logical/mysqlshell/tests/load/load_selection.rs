@@ -5,6 +5,7 @@ use backstay_engine_api::{ErrorKind, Selection};
 use backstay_mysql::Flavour;
 use serde_json::json;
 
+use crate::craft::dump;
 use crate::{TestHost, dumps, files_of};
 
 fn bed() -> TestServer {
@@ -147,4 +148,65 @@ fn definitions_then_rows() {
     let only = selection(&["golden.t_ints"], None);
     let error = host.restore(target.address(), false, only, rows_only).unwrap_err();
     assert!(error.message.contains("has the trigger tr"), "{error}");
+}
+
+/// The target's tables may be of another engine than the backup's: one that locks a whole table, and has no transactions.
+fn rows_alone_into_engines_that_lock_tables(flavour: Flavour, engines: &[&str]) {
+    let source = TestServer::start(flavour);
+    let mut session = source.session();
+    run(
+        &mut session,
+        &[
+            "CREATE DATABASE d",
+            "USE d",
+            "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(200), KEY (t))",
+            "CREATE TABLE b LIKE a",
+            "CREATE TABLE nokey (t VARCHAR(200))",
+            "INSERT INTO a (t) SELECT REPEAT('text ', 20) FROM information_schema.COLUMNS LIMIT 600",
+            "INSERT INTO b SELECT * FROM a WHERE id <= 300",
+            "INSERT INTO nokey SELECT t FROM a",
+        ],
+    );
+    // Files enough that every thread would find one of the biggest table, were it shared.
+    let host = TestHost::holding(dump(&mut session, "d", 20));
+    host.read_pieces_of(1500);
+    let target = TestServer::start(flavour);
+    let mut found = target.session();
+    for engine in engines {
+        run(&mut found, &["DROP DATABASE IF EXISTS d"]);
+        let definitions = json!({"content": "definitions"});
+        host.cancel_after_reads(usize::MAX);
+        host.restore_all(target.address(), definitions).unwrap();
+        for table in ["a", "b", "nokey"] {
+            run(&mut found, &[&format!("ALTER TABLE d.{table} ENGINE={engine}")]);
+        }
+        let rows_only = json!({"content": "data"});
+        let mut interrupted = 0;
+        for reads in (12..).step_by(9) {
+            host.cancel_after_reads(reads);
+            match host.restore_all(target.address(), rows_only.clone()) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.kind, ErrorKind::Cancelled, "{error}"),
+            }
+            interrupted += 1;
+        }
+        assert!(interrupted >= 3, "{interrupted}");
+        for (table, columns, rows) in [("a", "id, t", 600), ("b", "id, t", 300), ("nokey", "t", 600)] {
+            let select = format!("SELECT CONCAT_WS(':', {columns}) FROM d.{table} ORDER BY 1");
+            let want: Vec<String> = session.query(&select).unwrap();
+            assert_eq!(want.len(), rows);
+            let got: Vec<String> = found.query(&select).unwrap();
+            assert_eq!(got, want, "{table} of {engine}");
+        }
+    }
+}
+
+#[test]
+fn rows_alone_into_engines_that_lock_tables_mysql() {
+    rows_alone_into_engines_that_lock_tables(Flavour::MySql, &["MyISAM", "MEMORY"]);
+}
+
+#[test]
+fn rows_alone_into_engines_that_lock_tables_mariadb() {
+    rows_alone_into_engines_that_lock_tables(Flavour::MariaDb, &["MyISAM", "Aria", "MEMORY"]);
 }

@@ -4,10 +4,12 @@
 mod compare;
 mod craft;
 mod describe;
+mod load_events;
 mod load_fixtures;
 mod load_refusals;
 mod load_resume;
 mod load_selection;
+mod load_settings;
 mod load_text;
 mod load_values;
 

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use backstay_engine_api::job::Level;
 use backstay_engine_api::{EngineError, ErrorKind, RestoreJob};
 
 use super::decode::{Decoder, Decoding};
@@ -38,6 +39,13 @@ impl<'a> Stop<'a> {
             return Err(EngineError::cancelled());
         }
         self.job.map_or(Ok(()), |job| job.check_cancelled())
+    }
+
+    /// Says something in the job's log.
+    pub(in crate::restore) fn log(&self, text: String) {
+        if let Some(job) = self.job {
+            job.log(Level::Warn, text);
+        }
     }
 }
 
