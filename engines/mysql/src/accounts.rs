@@ -62,6 +62,15 @@ impl Account {
         }
     }
 
+    /// As it stands in a list of roles: MariaDB's have no host.
+    fn as_role(&self) -> String {
+        let user = quote_identifier(&self.user);
+        match self.role {
+            true => user,
+            false => format!("{user}@{}", quote_identifier(&self.host)),
+        }
+    }
+
     fn is_public(&self) -> bool {
         self.role && self.user == PUBLIC
     }
@@ -160,18 +169,34 @@ pub fn read_as_of(session: &mut Session, at_point: &HashSet<Account>) -> Result<
     for owned in [&mut accounts.create, &mut accounts.grant] {
         owned.retain(|owned| at_point.contains(&owned.account) || owned.account.is_public());
     }
-    // Whoever makes a role is its first member on MariaDB.
-    for role in now.difference(at_point) {
-        let user = quote_identifier(&role.user);
-        let granted = match role.role {
-            true => format!("GRANT {user} TO "),
-            false => format!("GRANT {user}@{} TO ", quote_identifier(&role.host)),
-        };
-        for owned in &mut accounts.grant {
-            owned.statements.retain(|statement| !statement.starts_with(&granted));
-        }
+    let came: Vec<String> = now.difference(at_point).map(Account::as_role).collect();
+    for owned in &mut accounts.grant {
+        let statements = std::mem::take(&mut owned.statements);
+        owned.statements = statements
+            .into_iter()
+            .filter_map(|statement| without(statement, &came))
+            .collect();
     }
     Ok(accounts)
+}
+
+/// A GRANT or SET DEFAULT ROLE without these roles; `None` if it is about no other.
+fn without(statement: String, roles: &[String]) -> Option<String> {
+    let list_of = |verb: &'static str| {
+        let rest = statement.strip_prefix(verb)?;
+        let end = rest.find(" TO ").or_else(|| rest.find(" FOR "))?;
+        Some((verb, rest.split_at(end)))
+    };
+    let Some((verb, (list, whom))) = list_of("GRANT ").or_else(|| list_of("SET DEFAULT ROLE ")) else {
+        return Some(statement);
+    };
+    let stays = |item: &&str| !roles.iter().any(|role| role == item.trim());
+    let kept: Vec<&str> = list.split(',').filter(stays).collect();
+    match kept.len() {
+        0 => None,
+        all if all == list.split(',').count() => Some(statement),
+        _ => Some(format!("{verb}{}{whom}", kept.join(","))),
+    }
 }
 
 /// Reads foreign servers and loadable functions, as a script.
@@ -182,4 +207,36 @@ pub fn read_server_objects(session: &mut Session) -> Result<(String, Vec<Notice>
     let mut script = Script::default();
     let notices = servers::read(session, &mut script)?;
     Ok((script.into_text(), notices))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn roles_that_came_since() {
+        let roles = ["`new`@`%`".to_owned(), "`later`".to_owned()];
+        for (statement, want) in [
+            (
+                "GRANT `old`@`%`,`new`@`%` TO `u`@`h`",
+                Some("GRANT `old`@`%` TO `u`@`h`"),
+            ),
+            ("GRANT `new`@`%` TO `u`@`h` WITH ADMIN OPTION", None),
+            (
+                "SET DEFAULT ROLE `new`@`%`,`old`@`%` TO `u`@`h`",
+                Some("SET DEFAULT ROLE `old`@`%` TO `u`@`h`"),
+            ),
+            ("SET DEFAULT ROLE `later` FOR `u`@`h`", None),
+            (
+                "GRANT SELECT, INSERT ON `new`.* TO `later`",
+                Some("GRANT SELECT, INSERT ON `new`.* TO `later`"),
+            ),
+            (
+                "REVOKE SELECT ON `d`.* FROM `later`",
+                Some("REVOKE SELECT ON `d`.* FROM `later`"),
+            ),
+        ] {
+            assert_eq!(without(statement.to_owned(), &roles).as_deref(), want, "{statement}");
+        }
+    }
 }

@@ -65,21 +65,44 @@ pub fn set(session: &mut Session, record: &BackupRecord) -> Result<Vec<Position>
     Ok(record.positions.clone())
 }
 
+/// Whether the server executes events.
+///
+/// # Errors
+/// As [`Session::variable`].
+pub fn events_run(session: &mut Session) -> Result<bool, EngineError> {
+    Ok(session.variable("event_scheduler")?.as_deref() == Some("ON"))
+}
+
+/// Refuses an account that may not turn the event scheduler off, before anything is changed.
+///
+/// # Errors
+/// [`ErrorKind::Privilege`] with the GRANT.
+pub fn may_hold_events(session: &mut Session) -> Result<(), EngineError> {
+    match events_run(session)? {
+        // What it is already: nothing changes.
+        true => session.run("SET GLOBAL event_scheduler = ON"),
+        false => Ok(()),
+    }
+}
+
 /// Turns the event scheduler off, before a restore makes events: what they do would be in no log, and transactions that are replayed
-/// would find other rows than they changed. Whether it was on.
+/// would find other rows than they changed.
 ///
 /// # Errors
 /// The account may not.
-pub fn hold_events(job: &JobContext, session: &mut Session) -> Result<bool, EngineError> {
-    if session.variable("event_scheduler")?.as_deref() != Some("ON") {
-        return Ok(false);
-    }
+pub fn hold_events(job: &JobContext, session: &mut Session) -> Result<(), EngineError> {
     session.run("SET GLOBAL event_scheduler = OFF")?;
-    job.log(
-        Level::Info,
-        format!("event_scheduler is OFF on {} from now on", session.address()),
-    );
-    Ok(true)
+    let text = format!("event_scheduler is OFF on {} from now on", session.address());
+    job.log(Level::Info, text);
+    Ok(())
+}
+
+/// Adds to the error of a restore that it is off.
+pub fn while_events_are_held(mut error: EngineError) -> EngineError {
+    error
+        .causes
+        .push("event_scheduler is OFF on the target now; it was ON (SET GLOBAL event_scheduler = ON)".to_owned());
+    error
 }
 
 /// After the restore: turns it on again if there are no events; else it stays off, which is said.

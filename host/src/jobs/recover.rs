@@ -172,6 +172,7 @@ impl Host {
                 restored.positions.clone()
             };
             note.restored = Some(from.clone());
+            note.notices.clone_from(&restored.notices);
             let began = match under_way {
                 None => Began::Anew,
                 Some(note) => Began::Again { since: note.began },
@@ -278,7 +279,7 @@ impl Host {
             },
             positions: from.clone(),
             transactions: 0,
-            notices: plan.notes.clone(),
+            notices: plan.notes.iter().chain(&note.notices).cloned().collect(),
             plan,
         };
         self.replay_into(request, logs, from, &mut done, observer)?;

@@ -99,7 +99,20 @@ impl Restore<'_> {
         if set_gtid {
             gtid_state::check(&mut self.session, self.link.record(), &schemas)?;
         }
-        let events_held = set_gtid && gtid_state::hold_events(self.job, &mut self.session)?;
+        let events_held = set_gtid && gtid_state::events_run(&mut self.session)?;
+        if events_held {
+            gtid_state::hold_events(self.job, &mut self.session)?;
+        }
+        let restored = self.all_of(plan, &schemas, set_gtid);
+        if !events_held {
+            return restored;
+        }
+        let mut restored = restored.map_err(gtid_state::while_events_are_held)?;
+        restored.notices.extend(gtid_state::held_events(&mut self.session)?);
+        Ok(restored)
+    }
+
+    fn all_of(&mut self, plan: &Plan, schemas: &[&str], set_gtid: bool) -> Result<Restored, EngineError> {
         self.job.expect(Some(plan.bytes()), Some(plan.parts.len() as u64));
 
         let mut restorer = Restorer::default();
@@ -127,7 +140,7 @@ impl Restore<'_> {
                 let mut feed = Feed::start(self)?;
                 feed.parts(plan.of_kind(Kind::Header))?;
                 if !views {
-                    target::drop_schemas(self.job, &mut dropper, &schemas)?;
+                    target::drop_schemas(self.job, &mut dropper, schemas)?;
                 }
                 feed.parts(parts())?;
                 feed.parts(plan.of_kind(Kind::Footer))?;
@@ -138,11 +151,7 @@ impl Restore<'_> {
         drop((dropper, guard));
         let mut notices = restorer.finish();
         let positions = if set_gtid {
-            let positions = gtid_state::set(&mut self.session, self.link.record())?;
-            if events_held {
-                notices.extend(gtid_state::held_events(&mut self.session)?);
-            }
-            positions
+            gtid_state::set(&mut self.session, self.link.record())?
         } else {
             notices.extend(gtid_state::unset_notice(self.link.record()));
             gtid_state::replayable(self.link.record())

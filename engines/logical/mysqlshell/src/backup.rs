@@ -18,7 +18,7 @@ use std::io::Write as _;
 use backstay_engine_api::{Attributes, BackupJob, EngineError, Notice, Outcome, Storage, Usable};
 use backstay_mysql::accounts::Account;
 use backstay_mysql::binlog::LIMITED;
-use backstay_mysql::facts::SYSTEM_SCHEMAS;
+use backstay_mysql::facts::{SYSTEM_SCHEMAS, left_out};
 use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges, target};
 use serde_json::json;
 
@@ -72,6 +72,7 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
     let as_bytes = rows::as_bytes(job, &mut catalogue.tables, &mut workers)?;
     let mut notices = point.notices().to_vec();
     notices.extend(as_bytes);
+    notices.extend(left_out(&mut session)?);
     notices.extend(catalogue.notices.iter().cloned());
     let definitions = Definitions::of(&mut session)?;
     let mut users = None;

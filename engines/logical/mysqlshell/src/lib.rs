@@ -77,7 +77,7 @@ impl Engine for MysqlShell {
             return Ok(());
         };
         end_sessions(server, job.sessions())?;
-        restore::redo_log_on_after_a_kill(&mut Session::connect(server)?)
+        restore::redo_log_on_after_a_kill(job, &mut Session::connect(server)?)
     }
 
     fn serve(&self, job: &ServeJob) -> Result<(), EngineError> {

@@ -130,7 +130,23 @@ impl Restore<'_> {
                 }
             }
         };
-        let events_held = self.sets_gtid() && gtid_state::hold_events(self.job, &mut self.session)?;
+        let restored = match self.holds_events() && self.hold_events(&control)? {
+            true => self.with_events_held(&control),
+            false => self.all_of(&control),
+        };
+        drop((self.session, guard));
+        restored
+    }
+
+    /// What it restores, while no event runs.
+    fn with_events_held(&mut self, control: &Control) -> Result<Restored, EngineError> {
+        let mut restored = self.all_of(control).map_err(gtid_state::while_events_are_held)?;
+        restored.notices.extend(gtid_state::held_events(&mut self.session)?);
+        Ok(restored)
+    }
+
+    /// Restores what is wanted, and ends the control.
+    fn all_of(&mut self, control: &Control) -> Result<Restored, EngineError> {
         let redo_log = match self.options.disable_redo_log {
             true => {
                 control.note_redo_log_off(&mut self.session)?;
@@ -138,7 +154,7 @@ impl Restore<'_> {
             }
             false => None,
         };
-        let restored = phases::run(&mut self, &control);
+        let restored = phases::run(self, control);
         let mut notices = match redo_log {
             Some(redo_log) => redo_log.on_again(restored)?,
             None => restored?,
@@ -147,9 +163,6 @@ impl Restore<'_> {
             Vec::new()
         } else if self.options.gtid == Gtid::Set {
             let positions = gtid_state::set(&mut self.session, &self.record)?;
-            if events_held {
-                notices.extend(gtid_state::held_events(&mut self.session)?);
-            }
             // The state is the backup's now, to which nothing may be added.
             self.session.run("SET SESSION sql_log_bin = 0")?;
             positions
@@ -158,7 +171,6 @@ impl Restore<'_> {
             gtid_state::replayable(&self.record)
         };
         control.end(&mut self.session)?;
-        drop((self.session, guard));
         Ok(Restored { positions, notices })
     }
 
@@ -215,6 +227,20 @@ impl Restore<'_> {
         self.everything && !self.rows_only && self.options.gtid == Gtid::Set
     }
 
+    /// Whether events that the dump has must not run before logs are replayed.
+    fn holds_events(&self) -> bool {
+        self.sets_gtid() && self.dump.schemas.iter().any(|schema| !schema.file.events.is_empty())
+    }
+
+    /// Whether the target's event scheduler was turned off, by this restore now or before an interruption.
+    fn hold_events(&mut self, control: &Control) -> Result<bool, EngineError> {
+        if gtid_state::events_run(&mut self.session)? {
+            control.note_events_held(&mut self.session)?;
+            gtid_state::hold_events(self.job, &mut self.session)?;
+        }
+        Ok(control.events_held())
+    }
+
     /// Refuses what can not be restored to this target.
     fn check(&mut self, resumed: bool) -> Result<(), EngineError> {
         let overwrite = self.job.overwrite();
@@ -246,6 +272,9 @@ impl Restore<'_> {
             let mut schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
             schemas.push(control::SCHEMA);
             gtid_state::check(&mut self.session, &self.record, &schemas)?;
+        }
+        if self.holds_events() {
+            gtid_state::may_hold_events(&mut self.session)?;
         }
         if resumed {
             return Ok(());

@@ -1,7 +1,7 @@
 //! What is noted of a recovery while it lasts: a killed one goes on where it was.
 
 use backstay_engine_api::wire::Target;
-use backstay_engine_api::{Position, Server};
+use backstay_engine_api::{Notice, Position, Server};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ pub(super) struct Note {
     pub(super) began: String,
     /// Where the target stands since its backup is restored; none before that.
     pub(super) restored: Option<Vec<Position>>,
+    /// What the restore had to say, once there was one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) notices: Vec<Notice>,
     /// The server that it was restored to, where that is known: another one may be started at its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) server: Option<String>,
@@ -63,6 +66,7 @@ impl Note {
             plan: plan.clone(),
             began: seconds(Timestamp::now()),
             restored: None,
+            notices: Vec::new(),
             server: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use backstay_bed::{TestServer, on_both, run};
+use backstay_bed::{TestServer, on_both, run, until};
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
@@ -52,6 +52,7 @@ fn no_event_runs(flavour: Flavour) {
     assert_eq!(found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap(), Some(0));
     // It would have.
     run(&mut found, &["SET GLOBAL event_scheduler = ON"]);
-    thread::sleep(Duration::from_millis(2500));
-    assert_ne!(found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap(), Some(0));
+    until("the event runs", || {
+        found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap() != Some(0)
+    });
 }

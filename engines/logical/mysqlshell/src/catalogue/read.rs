@@ -35,10 +35,7 @@ impl Catalogue {
         ))?;
         names.retain(|name| filter.schema(name));
         names.sort();
-        let mut catalogue = Self {
-            notices: facts::left_out(session)?,
-            ..Self::default()
-        };
+        let mut catalogue = Self::default();
         if let Some(at) = names.iter().position(|name| name == CONTROL_SCHEMA) {
             names.remove(at);
             let text = "the schema was left out: a restore to the server is under way or was interrupted, and what it restores is not whole";

@@ -22,6 +22,8 @@ pub(crate) const SCHEMA: &str = "backstay_restore";
 const ENDS_WITHIN: u32 = 10;
 /// The item that says that the redo log was turned off.
 const REDO_LOG_OFF: &str = "redo log off";
+/// The item that says that the event scheduler was turned off.
+const EVENTS_HELD: &str = "events held";
 /// The item that says that all rows are there.
 const ALL_ROWS: &str = "all rows";
 /// How far two readings of one start of a server may differ, in seconds: its clock and its uptime are read one after the other.
@@ -40,6 +42,13 @@ pub(super) struct Progress {
     pub(super) rows: u64,
     pub(super) done: bool,
 }
+
+/// Of a step.
+const DONE: Progress = Progress {
+    bytes: 0,
+    rows: 0,
+    done: true,
+};
 
 /// What the target knows of a restore.
 #[derive(Debug)]
@@ -270,11 +279,7 @@ impl Control {
     /// # Errors
     /// The server's.
     pub(super) fn note_all_rows(&self, session: &mut RawSession) -> Result<(), EngineError> {
-        let done = Progress {
-            done: true,
-            ..Progress::default()
-        };
-        self.note(session, ALL_ROWS, done)
+        self.note(session, ALL_ROWS, DONE)
     }
 
     /// After an interruption: notes when the server was started, once nothing is counted on any more that it may have lost.
@@ -290,13 +295,31 @@ impl Control {
     /// # Errors
     /// The server's.
     pub(super) fn note_redo_log_off(&self, session: &mut Session) -> Result<(), EngineError> {
-        if !self.kept {
-            return Ok(());
+        self.note_step(session, REDO_LOG_OFF)
+    }
+
+    /// Notes that the event scheduler, which was on, is turned off: whoever goes on has to say so.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) fn note_events_held(&self, session: &mut Session) -> Result<(), EngineError> {
+        self.note_step(session, EVENTS_HELD)
+    }
+
+    /// Whether the event scheduler was turned off.
+    pub(super) fn events_held(&self) -> bool {
+        self.progress(EVENTS_HELD).done
+    }
+
+    fn note_step(&self, session: &mut Session, step: &str) -> Result<(), EngineError> {
+        if self.kept {
+            session.run(format!(
+                "REPLACE INTO {SCHEMA}.progress VALUES ({}, 0, 0, 1)",
+                quote_text(step)
+            ))?;
         }
-        session.run(format!(
-            "REPLACE INTO {SCHEMA}.progress VALUES ({}, 0, 0, 1)",
-            quote_text(REDO_LOG_OFF)
-        ))
+        self.remember(step, DONE);
+        Ok(())
     }
 
     /// Whether a restore that was interrupted had turned the redo log off, whichever it was.

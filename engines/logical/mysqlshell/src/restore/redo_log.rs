@@ -1,5 +1,6 @@
 //! [`RedoLog`]: MySQL's redo log, off for as long as this lives.
 
+use backstay_engine_api::job::{JobContext, Level};
 use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::Session;
 
@@ -100,9 +101,17 @@ impl RedoLog {
 ///
 /// # Errors
 /// The server's, with what the operator has to do then.
-pub(crate) fn on_after_a_kill(session: &mut Session) -> Result<(), EngineError> {
+pub(crate) fn on_after_a_kill(job: &JobContext, session: &mut Session) -> Result<(), EngineError> {
     match RedoLog::left_off(session)? {
-        Some(redo_log) if control::alone(session).is_ok() => redo_log.on_again(Ok(())),
+        Some(redo_log) if control::alone(session).is_ok() => {
+            // The server writes all changed pages before.
+            let text = format!(
+                "turning on the redo log of {}, which a restore left off",
+                session.address()
+            );
+            job.log(Level::Warn, text);
+            redo_log.on_again(Ok(()))
+        }
         Some(mut redo_log) => {
             redo_log.off = false;
             Ok(())

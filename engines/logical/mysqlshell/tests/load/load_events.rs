@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
-use backstay_bed::{TestServer, on_both, run};
+use backstay_bed::{TestServer, on_both, run, until};
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
 use crate::TestHost;
 
-on_both!(no_event_runs);
+on_both!(no_event_runs, an_interrupted_restore_says_so_too);
 
 fn no_event_runs(flavour: Flavour) {
     let source = TestServer::start(flavour);
@@ -53,6 +53,45 @@ fn no_event_runs(flavour: Flavour) {
     assert_eq!(found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap(), Some(0));
     // It would have.
     run(&mut found, &["SET GLOBAL event_scheduler = ON"]);
-    thread::sleep(Duration::from_millis(2500));
-    assert_ne!(found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap(), Some(0));
+    until("the event runs", || {
+        found.query_first::<u64>("SELECT COUNT(*) FROM d.t").unwrap() != Some(0)
+    });
+}
+
+fn an_interrupted_restore_says_so_too(flavour: Flavour) {
+    let source = TestServer::start(flavour);
+    run(
+        &mut source.session(),
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY AUTO_INCREMENT)",
+            "INSERT INTO d.t VALUES (1), (2), (3)",
+            "CREATE EVENT d.e ON SCHEDULE EVERY 1 DAY DO INSERT INTO d.t VALUES ()",
+        ],
+    );
+    let host = TestHost::new();
+    host.backup(source.address(), json!({"accounts": false, "compression": "none"}))
+        .unwrap();
+    let target = TestServer::start(flavour);
+    run(&mut target.session(), &["SET GLOBAL event_scheduler = ON"]);
+    let options = json!({"accounts": false, "gtid": "set"});
+    let mut held = 0;
+    let restored = (1..)
+        .find_map(|reads| {
+            host.cancel_after_reads(reads);
+            match host.restore_all(target.address(), options.clone()) {
+                Ok(restored) => Some(restored),
+                Err(error) => {
+                    let said = error.to_string().contains("event_scheduler is OFF");
+                    let off = target.session().variable("event_scheduler").unwrap().as_deref() == Some("OFF");
+                    assert_eq!(said, off, "{error}");
+                    held += usize::from(said);
+                    None
+                }
+            }
+        })
+        .unwrap();
+    assert!(held > 0);
+    let codes: Vec<&str> = restored.notices.iter().map(|notice| notice.code.as_str()).collect();
+    assert!(codes.contains(&"event-scheduler-off"), "{codes:?}");
 }
