@@ -205,7 +205,12 @@ fn session_settings(flavour: Flavour) {
         .unwrap();
     assert_eq!(
         (mode.as_str(), autocommit, lock_wait, wait),
-        ("NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION", 1, 60, 31_536_000)
+        (
+            "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION",
+            1,
+            60,
+            31_536_000
+        )
     );
     let text: Option<String> = session.query_first("SELECT 'ä😀'").unwrap();
     assert_eq!(text.as_deref(), Some("ä😀"));
