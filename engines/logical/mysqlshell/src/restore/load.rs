@@ -29,102 +29,106 @@ const TRANSACTION: u64 = 96 << 20;
 /// How many warnings an error shows.
 const SHOWN: usize = 3;
 
-/// Loads what is still to be loaded of a data file. A transaction that the server rolls back because of a deadlock is done again:
-/// several sessions may load one table, whose keys they lock, and a cluster refuses a COMMIT in the same words.
-///
-/// # Errors
-/// The server's; [`ErrorKind::Damaged`] if the file is not what the dump says, or if the server took a value for another.
-pub(super) fn chunk(
-    worker: &mut Worker,
-    link: &ChainLink,
-    control: &Control,
-    table: &Table,
-    layout: &Layout,
-    chunk: &Chunk,
-    stop: &Stop<'_>,
-) -> Result<(), EngineError> {
-    let mut deadlocks = 0;
-    loop {
-        let error = match rest_of(worker, link, control, table, layout, chunk, stop) {
-            Err(error) if layout.transactional() && is_deadlock(&error) && deadlocks < DEADLOCKS => error,
-            done => return done,
-        };
-        deadlocks += 1;
-        stop.log(format!("{error}: tried again"));
-        // The server has done so already; on a session that was not rolled back, START TRANSACTION would commit.
-        worker.session.run("ROLLBACK")?;
-        thread::sleep(AFTER_DEADLOCK);
-        stop.check()?;
-    }
+/// A data file, where it goes, and what says how far it is.
+pub(super) struct Load<'a> {
+    pub(super) link: &'a ChainLink,
+    pub(super) control: &'a Control,
+    pub(super) table: &'a Table,
+    pub(super) layout: &'a Layout,
+    pub(super) chunk: &'a Chunk,
+    pub(super) stop: &'a Stop<'a>,
 }
 
-/// From where the file's last transaction was committed.
-fn rest_of(
-    worker: &mut Worker,
-    link: &ChainLink,
-    control: &Control,
-    table: &Table,
-    layout: &Layout,
-    chunk: &Chunk,
-    stop: &Stop<'_>,
-) -> Result<(), EngineError> {
-    let item = item(&chunk.file);
-    let mut progress = control.progress(&item);
-    if progress.done {
-        return Ok(());
+impl Load<'_> {
+    /// Loads what is still to be loaded. A transaction that the server rolls back because of a deadlock is done again: several sessions may
+    /// load one table, whose keys they lock, and a cluster refuses a COMMIT in the same words.
+    ///
+    /// # Errors
+    /// The server's; [`ErrorKind::Damaged`] if the file is not what the dump says, or if the server took a value for another.
+    pub(super) fn run(&self, worker: &mut Worker) -> Result<(), EngineError> {
+        let mut deadlocks = 0;
+        loop {
+            let error = match self.rest(worker) {
+                Err(error) if self.layout.transactional() && is_deadlock(&error) && deadlocks < DEADLOCKS => error,
+                done => return done,
+            };
+            deadlocks += 1;
+            self.stop.log(format!("{error}: tried again"));
+            // The server has done so already; were it not so, START TRANSACTION would commit.
+            worker.session.run("ROLLBACK")?;
+            thread::sleep(AFTER_DEADLOCK);
+            self.stop.check()?;
+        }
     }
-    let context = |mut error: EngineError| {
-        if error.kind != ErrorKind::Cancelled {
-            error.message = format!("{} from `{}`: {}", table.shown(), chunk.file, error.message);
-        }
-        error
-    };
-    let object = link.open(&chunk.file).map_err(context)?;
-    let reader: Box<dyn Read + Send> = if chunk.file.ends_with(".gz") {
-        Box::new(MultiGzDecoder::new(object))
-    } else {
-        Box::new(object)
-    };
-    let mut source = Source::new(reader, layout.decodings(), stop);
-    source.skip(progress.bytes).map_err(context)?;
-    let sql = layout.statement(&table.quoted(), &chunk.file);
-    worker.session.run(layout.setting())?;
-    while source.has_more().map_err(context)? {
-        let mut rows = source.rows(TRANSACTION);
-        if layout.transactional() {
-            worker.session.run("START TRANSACTION")?;
-        }
-        let loaded = worker.session.load(&sql, &mut rows).map_err(context)?;
-        let Rows { bytes, rows, .. } = rows;
-        if loaded.warnings > 0 {
-            complain(worker, layout, loaded.warnings).map_err(context)?;
-        }
-        if loaded.rows != rows {
-            let message = format!("{rows} rows were sent, and the server took {}", loaded.rows);
-            return Err(context(EngineError::new(ErrorKind::Damaged, message).advise(
-                "look for rows that are there twice: the table was not empty, or the dump was changed",
-            )));
-        }
-        progress.bytes += bytes;
-        progress.rows += rows;
-        progress.done = !source.has_more().map_err(context)?;
+
+    /// From where the file's last transaction was committed.
+    fn rest(&self, worker: &mut Worker) -> Result<(), EngineError> {
+        let Self {
+            link,
+            control,
+            table,
+            layout,
+            chunk,
+            stop,
+        } = *self;
+        let item = item(&chunk.file);
+        let mut progress = control.progress(&item);
         if progress.done {
-            complete(chunk, progress.bytes).map_err(context)?;
+            return Ok(());
         }
-        if layout.transactional() {
-            control.write(&mut worker.session, &item, progress).map_err(context)?;
-            worker.session.run("COMMIT").map_err(context)?;
-            control.remember(&item, progress);
+        let context = |mut error: EngineError| {
+            if error.kind != ErrorKind::Cancelled {
+                error.message = format!("{} from `{}`: {}", table.shown(), chunk.file, error.message);
+            }
+            error
+        };
+        let object = link.open(&chunk.file).map_err(context)?;
+        let reader: Box<dyn Read + Send> = if chunk.file.ends_with(".gz") {
+            Box::new(MultiGzDecoder::new(object))
         } else {
-            control.note(&mut worker.session, &item, progress).map_err(context)?;
+            Box::new(object)
+        };
+        let mut source = Source::new(reader, layout.decodings(), stop);
+        source.skip(progress.bytes).map_err(context)?;
+        let sql = layout.statement(&table.quoted(), &chunk.file);
+        worker.session.run(layout.setting())?;
+        while source.has_more().map_err(context)? {
+            let mut rows = source.rows(TRANSACTION);
+            if layout.transactional() {
+                worker.session.run("START TRANSACTION")?;
+            }
+            let loaded = worker.session.load(&sql, &mut rows).map_err(context)?;
+            let Rows { bytes, rows, .. } = rows;
+            if loaded.warnings > 0 {
+                complain(worker, layout, loaded.warnings).map_err(context)?;
+            }
+            if loaded.rows != rows {
+                let message = format!("{rows} rows were sent, and the server took {}", loaded.rows);
+                return Err(context(EngineError::new(ErrorKind::Damaged, message).advise(
+                    "look for rows that are there twice: the table was not empty, or the dump was changed",
+                )));
+            }
+            progress.bytes += bytes;
+            progress.rows += rows;
+            progress.done = !source.has_more().map_err(context)?;
+            if progress.done {
+                complete(chunk, progress.bytes).map_err(context)?;
+            }
+            if layout.transactional() {
+                control.write(&mut worker.session, &item, progress).map_err(context)?;
+                worker.session.run("COMMIT").map_err(context)?;
+                control.remember(&item, progress);
+            } else {
+                control.note(&mut worker.session, &item, progress).map_err(context)?;
+            }
         }
+        if !progress.done {
+            complete(chunk, progress.bytes).map_err(context)?;
+            progress.done = true;
+            control.note(&mut worker.session, &item, progress)?;
+        }
+        Ok(())
     }
-    if !progress.done {
-        complete(chunk, progress.bytes).map_err(context)?;
-        progress.done = true;
-        control.note(&mut worker.session, &item, progress)?;
-    }
-    Ok(())
 }
 
 /// What the control table calls a data file.

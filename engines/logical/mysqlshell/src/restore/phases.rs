@@ -12,7 +12,7 @@ use super::board::{Board, Task, Work};
 use super::control::{Control, Progress};
 use super::ddl::TableDdl;
 use super::dump::{Dump, Schema, Table, View, text_of};
-use super::load::{self, Layout, Stop};
+use super::load::{self, Layout, Load, Stop};
 use super::pool::{Worker, with_each, worse};
 use super::scripts::{Section, at, in_sections, run_file};
 use super::{Restore, settings, tables, views};
@@ -238,15 +238,15 @@ impl Phases<'_, '_> {
                         layout
                     }
                 };
-                load::chunk(
-                    worker,
-                    restore.link,
+                Load {
+                    link: restore.link,
                     control,
                     table,
                     layout,
-                    &table.chunks[chunk],
-                    &stop,
-                )
+                    chunk: &table.chunks[chunk],
+                    stop: &stop,
+                }
+                .run(worker)
             }
             Task::Indexes { table } => match ddl.get(table) {
                 Some(ddl) => {

@@ -7,6 +7,7 @@ mod describe;
 mod load_events;
 mod load_fixtures;
 mod load_refusals;
+mod load_restarted;
 mod load_resume;
 mod load_selection;
 mod load_settings;
