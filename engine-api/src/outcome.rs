@@ -66,6 +66,10 @@ pub struct Usable {
     /// For an incremental: where it starts.
     #[serde(default)]
     pub from: Vec<Position>,
+    /// Whether it leaves out some of the server's schemas, tables or rows, because it was asked to; see
+    /// [`BackupRecord::partial`](crate::BackupRecord::partial).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// What is not as it was on the server, or may not be.
     #[serde(default)]
     pub notices: Vec<Notice>,

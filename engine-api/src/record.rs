@@ -68,6 +68,10 @@ pub struct BackupRecord {
     pub bytes: u64,
     /// Their size in the repository, in bytes.
     pub stored_bytes: u64,
+    /// Whether it leaves out some of the server's schemas, tables or rows, because it was asked to. It is restored as any other; but
+    /// the server's log has all of them, so that no recovery begins from it, and no incremental stands on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// What is not as it was on the server, or may not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
@@ -102,6 +106,7 @@ impl BackupRecord {
             objects: 0,
             bytes: 0,
             stored_bytes: 0,
+            partial: false,
             notices: Vec::new(),
             log: None,
             state: Value::Null,

@@ -378,6 +378,7 @@ fn record<E: Engine>(id: String, parent: Option<String>, usable: Usable) -> Back
         objects: 0,
         bytes: 0,
         stored_bytes: 0,
+        partial: usable.partial,
         notices: usable.notices,
         log: usable.log,
         state: usable.state,

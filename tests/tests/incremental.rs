@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use backstay_bed::{Flavour, TestServer, on_both};
 use backstay_mysql::mysql::Conn;
@@ -14,7 +16,7 @@ use backstay_tests::compare::{contents, differences};
 use backstay_tests::log::purge_all_but_the_last;
 use backstay_tests::replicas::{caught_up, pause, promote, replicate, resume};
 use backstay_tests::{shop, zoo};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn backstay(server: &TestServer) -> Backstay {
     Backstay::new(&server.dir().join("backstay"), &[], &server.section("main"))
@@ -354,7 +356,41 @@ fn another_member_goes_on(flavour: Flavour) {
     assert_same(&replica, &rebuilt(&replica, &chain));
 }
 
+/// Neither an increment nor a recovery begins from a backup of a part, though it is the newest and has the fewest bytes.
+fn a_part_is_passed_over(flavour: Flavour) {
+    let source = TestServer::start(flavour);
+    let mut conn = source.conn();
+    run(
+        &mut conn,
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY)",
+            "INSERT INTO d.t VALUES (1)",
+        ],
+    );
+    let backstay = backstay(&source);
+    let chain = Chain::full(&backstay, "mysqlshell");
+    // So that the next one is newer by its id.
+    thread::sleep(Duration::from_millis(1100));
+    let arguments = ["backup", "--engine", "mysqlshell", "--option", "content=\"definitions\"", "--json"];
+    let part = backstay.run(&arguments).ok().json();
+    assert_eq!(part["backup"]["partial"], true, "{part}");
+    assert!(backstay.run(&["list"]).ok().stdout.contains("mysqlshell, a part"));
+    run(&mut conn, &["INSERT INTO d.t VALUES (2)"]);
+    let increment = taken(chain.ask_on("auto"));
+    assert_eq!(increment["parent"], chain.full.as_str(), "{increment}");
+
+    let target = TestServer::start_with(flavour, &["--server-id=9", "--event-scheduler=OFF"]);
+    let recovered = backstay
+        .run(&["recover", "--latest", "--to-server", &target.url(), "--json"])
+        .ok()
+        .json();
+    assert_eq!(recovered["recovered"]["plan"]["chain"], json!([chain.full]), "{recovered}");
+    assert_same(&source, &target);
+}
+
 on_both!(
+    a_part_is_passed_over,
     mysqldump_chains,
     mysqlshell_chains,
     gaps_are_mended,

@@ -103,6 +103,22 @@ impl Bed {
         self.backed_up.onto(target, &[&["recover", "--json"], point].concat())
     }
 
+    /// A recovery to the latest that is killed, host and worker, once the backup is restored.
+    fn interrupt_the_replay(&self, url: &str) {
+        let mut host = self.backstay().start(&["recover", "--latest", "--to-server", url]);
+        let notes = self.backstay().repository().join("clusters/main/recoveries");
+        let restored = || {
+            let note = fs::read_dir(&notes).ok()?.flatten().next()?;
+            let note: Value = serde_json::from_slice(&fs::read(note.path()).ok()?).ok()?;
+            note["restored"].as_array().map(|_| ())
+        };
+        until("the backup is restored", || restored().is_some());
+        let workers = children(host.id());
+        kill(host.id());
+        workers.into_iter().for_each(kill);
+        host.wait().unwrap();
+    }
+
     #[track_caller]
     fn assert_same(&self, target: &Target, expected: &Contents, what: &str) {
         self.backed_up.assert_same(target, &SCHEMAS, expected, what);
@@ -206,18 +222,7 @@ fn interrupted_to_another_server(flavour: Flavour) {
         symlink(server.server.socket(), &socket).unwrap();
     };
     link(&servers[0]);
-    let mut host = bed.backstay().start(&["recover", "--latest", "--to-server", &url]);
-    let notes = bed.backstay().repository().join("clusters/main/recoveries");
-    let restored = || {
-        let note = fs::read_dir(&notes).ok()?.flatten().next()?;
-        let note: Value = serde_json::from_slice(&fs::read(note.path()).ok()?).ok()?;
-        note["restored"].as_array().map(|_| ())
-    };
-    until("the backup is restored", || restored().is_some());
-    let workers = children(host.id());
-    kill(host.id());
-    workers.into_iter().for_each(kill);
-    host.wait().unwrap();
+    bed.interrupt_the_replay(&url);
     link(&servers[1]);
     let arguments = ["recover", "--latest", "--to-server", &url, "--json"];
     let again = bed.backstay().run(&arguments).ok();
@@ -230,8 +235,32 @@ fn interrupted_to_another_server(flavour: Flavour) {
     bed.assert_same(&servers[1], &expected, "another server at the address");
 }
 
+/// What the restore had to say is said at the end of a recovery that was interrupted after it.
+fn a_notice_outlives_an_interruption(flavour: Flavour) {
+    let bed = Bed::new(flavour, Engine::Mysqlshell, 1500);
+    let target = bed.target("interrupted");
+    let Target::Server(server) = &target else {
+        panic!("a server")
+    };
+    run(&mut server.conn(), &["SET GLOBAL event_scheduler = ON"]);
+    bed.interrupt_the_replay(&server.url());
+    let again = bed.recover(&target, &["--latest"]).ok().json();
+    assert_eq!(again["recovered"]["began"], "resumed", "{again}");
+    let notices = again["recovered"]["notices"].as_array().expect("notices");
+    assert!(
+        notices.iter().any(|notice| notice["code"] == "event-scheduler-off"),
+        "{again}"
+    );
+    bed.assert_same(&target, &contents(&mut bed.source().conn(), &SCHEMAS), "resumed");
+}
+
 mod mysql {
     use super::*;
+
+    #[test]
+    fn what_the_restore_said() {
+        a_notice_outlives_an_interruption(Flavour::MySql);
+    }
 
     #[test]
     fn interrupted_onto_another_server() {
@@ -266,6 +295,11 @@ mod mysql {
 
 mod mariadb {
     use super::*;
+
+    #[test]
+    fn what_the_restore_said() {
+        a_notice_outlives_an_interruption(Flavour::MariaDb);
+    }
 
     #[test]
     fn interrupted_onto_another_server() {

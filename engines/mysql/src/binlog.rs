@@ -42,7 +42,7 @@ pub use gtid::{GtidEvent, MariadbGtidEvent, XidText};
 pub use gtid_set::{decode_gtid_set, encode_gtid_set};
 pub use gtids::Gtids;
 pub use header::{EventFlags, EventType, HEADER, Header};
-pub use incremental::{LIMITED, incremental_backup};
+pub use incremental::incremental_backup;
 pub use index::Indexer;
 pub use others::{Heartbeat, Incident, IntVar, Rotate, UserVar, XaPrepare};
 pub use payload::{InnerEvents, TransactionPayload};

@@ -303,8 +303,10 @@ fn notices(session: &Session, allowed: Allowed, without_transactions: &[String])
         notices.push(Notice::new("ddl-not-blocked", text));
     }
     if !allowed.position {
-        let text =
-            format!("{account} may not read the binary log's position: nothing can be replayed onto this backup");
+        let text = format!(
+            "{account} may not read the binary log's position: nothing can be replayed onto this backup (it would take {})",
+            session.grant(preflight::position_privilege(session))
+        );
         notices.push(Notice::new("no-position", text));
     }
     // LOCK TABLES waits for them: a prepared transaction keeps its tables' metadata locks.

@@ -161,11 +161,12 @@ impl RawSession {
         self.encrypted
     }
 
-    /// Runs a statement; what rows it returns are thrown away.
+    /// Runs a statement; what rows it returns are thrown away. The bytes are the statement's in the session's `character_set_client`,
+    /// which is UTF-8 unless the session was told another.
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn run(&mut self, sql: impl AsRef<str>) -> Result<(), EngineError> {
+    pub fn run(&mut self, sql: impl AsRef<[u8]>) -> Result<(), EngineError> {
         self.execute(sql).map(drop)
     }
 
@@ -173,9 +174,9 @@ impl RawSession {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn execute(&mut self, sql: impl AsRef<str>) -> Result<u64, EngineError> {
+    pub fn execute(&mut self, sql: impl AsRef<[u8]>) -> Result<u64, EngineError> {
         let sql = sql.as_ref();
-        self.exchange(sql, |wire| match ask(wire, sql)? {
+        self.exchange(&String::from_utf8_lossy(sql), |wire| match ask(wire, sql)? {
             Answer::Done(done) => Ok(done.rows),
             Answer::Columns(columns) => rows::rows(wire, &rows::Texts(columns.len()), &mut Nowhere).map(|_| 0),
             Answer::WantsFile => Err(unasked()),
@@ -198,7 +199,7 @@ impl RawSession {
     /// # Errors
     /// As [`Session::run`]; the sink's.
     pub fn rows(&mut self, sql: &str, sink: &mut impl RowSink) -> Result<u64, EngineError> {
-        self.exchange(sql, |wire| match ask(wire, sql)? {
+        self.exchange(sql, |wire| match ask(wire, sql.as_bytes())? {
             Answer::Columns(columns) => {
                 sink.columns(&columns);
                 rows::rows(wire, &rows::Texts(columns.len()), sink)
@@ -233,7 +234,7 @@ impl RawSession {
     /// As [`Session::run`]; reading from `source` failed, in which case the connection is closed and no row of it stays in a
     /// transactional table; the statement is no LOAD DATA LOCAL.
     pub fn load(&mut self, sql: &str, source: &mut (impl Read + Send)) -> Result<Loaded, EngineError> {
-        self.exchange(sql, |wire| match ask(wire, sql)? {
+        self.exchange(sql, |wire| match ask(wire, sql.as_bytes())? {
             Answer::WantsFile => load::send_file(wire, source),
             Answer::Done(_) | Answer::Columns(_) => Err(EngineError::other(format!(
                 "`{}` did not ask for the data: expected LOAD DATA LOCAL INFILE",
@@ -318,8 +319,8 @@ impl Drop for RawSession {
     }
 }
 
-fn ask(wire: &mut Wire<Stream>, sql: &str) -> Result<Answer, Failure> {
-    wire.command(QUERY, sql.as_bytes())?;
+fn ask(wire: &mut Wire<Stream>, sql: &[u8]) -> Result<Answer, Failure> {
+    wire.command(QUERY, sql)?;
     Answer::read(wire)
 }
 

@@ -107,11 +107,15 @@ pub(super) fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::new(ErrorKind::Io, "can not start the runtime").because(&error))
 }
 
-/// Counts SIGINT, SIGTERM and SIGHUP.
+/// Counts SIGINT, SIGTERM and SIGHUP; those that whoever started the process has it ignore, as `nohup` does, stay ignored.
 fn interrupts(runtime: &Runtime) -> Result<Interrupt> {
     let (sender, receiver) = watch::channel(0);
     let _inside = runtime.enter();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        if is_ignored(&status, kind.as_raw_value()) {
+            continue;
+        }
         let failed = |error: std::io::Error| Error::new(ErrorKind::Io, "can not listen for signals").because(&error);
         let mut signals = signal(kind).map_err(failed)?;
         let sender = sender.clone();
@@ -123,4 +127,24 @@ fn interrupts(runtime: &Runtime) -> Result<Interrupt> {
         });
     }
     Ok(receiver)
+}
+
+/// Whether a process ignores a signal, by its `status` in /proc (proc(5)): `SigIgn` is a mask in hexadecimal, the first signal its lowest bit.
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_are_ignored() {
+        let status = "Name:\tbackstay\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
+        let ignored: Vec<i32> = (1..=64).filter(|signal| is_ignored(status, *signal)).collect();
+        assert_eq!(ignored, [1, 13]);
+        assert!(!is_ignored("", 1));
+    }
 }

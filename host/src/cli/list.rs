@@ -81,6 +81,7 @@ fn as_text(listings: &[(String, Listing, Coverage)]) -> String {
             let on = match (record.kind, &record.parent) {
                 (BackupKind::Incremental, Some(parent)) => format!("{} on {parent}", record.engine.name),
                 (BackupKind::Incremental, None) => format!("{} from {}", record.engine.name, show::begins(record)),
+                _ if record.partial => format!("{}, a part", record.engine.name),
                 _ => record.engine.name.clone(),
             };
             rows.push(vec![

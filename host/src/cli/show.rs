@@ -15,8 +15,10 @@ use crate::recovery;
 use crate::repository::Manifest;
 use crate::repository::index::Index;
 
-/// How many notices are printed in full.
+/// How many notices are all printed.
 const NOTICES: usize = 20;
+/// How many of one code are printed where there are more.
+const ALIKE: usize = 5;
 
 /// Shows a backup: where it is from, which point it shows, what is in it; and what of its cluster can be recovered.
 #[derive(Debug, Args)]
@@ -71,6 +73,7 @@ pub(super) fn summary(manifest: &Manifest) -> String {
         rows.push(("workflow", workflow.clone()));
     }
     let kind = match (record.kind, &record.parent) {
+        (BackupKind::Full, _) if record.partial => "full, of a part of the server".to_owned(),
         (BackupKind::Full, _) => "full".to_owned(),
         (BackupKind::Incremental, Some(parent)) => format!("incremental on {parent}"),
         (BackupKind::Incremental, None) => format!("incremental from {}", begins(record)),
@@ -101,22 +104,31 @@ pub(super) fn positions(positions: &[Position]) -> String {
         .collect()
 }
 
-/// Notices, a line each.
+/// Notices, a line each, by their codes. Of many, the first of each code: one that stands alone must not be lost among those of a code
+/// that has one for each table.
 pub(super) fn notices(notices: &[Notice]) -> String {
-    let mut text = String::new();
-    for notice in notices.iter().take(NOTICES) {
-        let subject = notice
-            .subject
-            .as_ref()
-            .map(|subject| format!("{subject}: "))
-            .unwrap_or_default();
-        text.push_str(&format!("notice    {subject}{}\n", notice.text));
+    let most = if notices.len() > NOTICES { ALIKE } else { NOTICES };
+    let mut codes: Vec<&str> = Vec::new();
+    for notice in notices {
+        if !codes.contains(&notice.code.as_str()) {
+            codes.push(&notice.code);
+        }
     }
-    if notices.len() > NOTICES {
-        text.push_str(&format!(
-            "notice    and {} more, which `--json` shows\n",
-            notices.len() - NOTICES
-        ));
+    let mut text = String::new();
+    for code in codes {
+        let alike: Vec<&Notice> = notices.iter().filter(|notice| notice.code == code).collect();
+        for notice in alike.iter().take(most) {
+            let subject = notice
+                .subject
+                .as_ref()
+                .map(|subject| format!("{subject}: "))
+                .unwrap_or_default();
+            text.push_str(&format!("notice    {subject}{}\n", notice.text));
+        }
+        if alike.len() > most {
+            let more = alike.len() - most;
+            text.push_str(&format!("notice    {more} more of {code}, which `--json` shows\n"));
+        }
     }
     text
 }
@@ -149,4 +161,27 @@ fn objects(index: &Index) -> String {
         rows.push(row);
     }
     format!("\n{}", output::table(&rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_shown_however_many_notices_there_are() {
+        let kept = |number: usize| Notice::new("account-kept", "it was kept").about(format!("u{number}"));
+        let mut all: Vec<Notice> = (0..30).map(kept).collect();
+        all.push(Notice::new("event-scheduler-off", "it is OFF now"));
+        all.push(kept(30));
+        let text = notices(&all);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 7, "{text}");
+        assert_eq!(lines[0], "notice    u0: it was kept");
+        assert_eq!(lines[4], "notice    u4: it was kept");
+        assert_eq!(lines[5], "notice    26 more of account-kept, which `--json` shows");
+        assert_eq!(lines[6], "notice    it is OFF now");
+
+        let few = notices(&all[..NOTICES]);
+        assert_eq!(few.lines().count(), NOTICES, "{few}");
+    }
 }

@@ -54,7 +54,7 @@ pub fn template(values: &Template<'_>) -> String {
 # Where backups are kept. `backstay init` makes it.
 [repository]
 url = {url}
-# compression = "zstd"      # or "none"
+# compression = "zstd"      # or "none"; for full backups by mysqlshell write it into the engine's `options` instead
 # level = 3                 # 1 (fast) to 19 (small)
 # bundle = "auto"           # small objects share files: "auto" (when there are many), "never", "always"
 

@@ -127,16 +127,14 @@ impl Host {
     fn bury(&self, cluster: &str, dead: &DeadJob, lock: &Lock) {
         tracing::warn!("job {} was killed; cleaning up after it", dead.job.id);
         sweep_scratch(&dead.job.id);
-        let server = dead.server.as_deref().and_then(|name| {
-            let member = self
-                .config
-                .clusters
-                .get(cluster)?
-                .members
-                .iter()
-                .find(|member| member.name == name)?;
-            self.config.member_server(member).ok()
-        });
+        let server = match self.server_of(cluster, dead) {
+            Ok(server) => server,
+            Err(error) => {
+                // The next job tries again: what is noted of the sessions stays.
+                tracing::warn!("its sessions can not be ended: {error}");
+                return self.discard(cluster, &dead.job.id);
+            }
+        };
         let Ok(plugin) = self.workers.plugins.find(&dead.job.engine) else {
             tracing::warn!(
                 "its engine `{}` is not here any more, so that only its data is deleted",
@@ -159,6 +157,25 @@ impl Host {
             && let Err(error) = lock.cleaned(&dead.job.id)
         {
             tracing::warn!("{error}");
+        }
+    }
+
+    /// The server that a dead job had its sessions on, if it is still in the configuration.
+    fn server_of(&self, cluster: &str, dead: &DeadJob) -> Result<Option<Server>> {
+        let Some(name) = &dead.server else {
+            return Ok(None);
+        };
+        let members = self.config.clusters.get(cluster).map(|cluster| &cluster.members);
+        match members.into_iter().flatten().find(|member| member.name == *name) {
+            Some(member) => Ok(Some(self.config.member_server(member)?)),
+            None if dead.sessions.is_empty() => Ok(None),
+            None => {
+                tracing::warn!(
+                    "the configuration has no server {name} any more: if sessions of the job are still there, they may hold locks, and \
+                     nobody ends them"
+                );
+                Ok(None)
+            }
         }
     }
 
@@ -344,6 +361,7 @@ pub(super) fn manifest_of(plugin: &Inspected, made: Made) -> Result<Manifest> {
         objects: index.objects,
         bytes: index.bytes,
         stored_bytes: index.stored_bytes,
+        partial: usable.partial,
         notices: usable.notices,
         log: usable.log,
         state: usable.state,

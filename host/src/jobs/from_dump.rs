@@ -149,6 +149,7 @@ fn record(directory: &Directory, plugin: &Inspected) -> Result<BackupRecord> {
         objects: directory.len() as u64,
         bytes: directory.bytes(),
         stored_bytes: directory.bytes(),
+        partial: false,
         notices: Vec::new(),
         log: None,
         state: serde_json::Value::Null,

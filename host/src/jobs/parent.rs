@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Host;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plugin::Inspected;
-use crate::recovery::origin_of;
+use crate::recovery::{PARTIAL, origin_of};
 use crate::repository::{Listing, Manifest};
 
 /// The name that means: the newest that will do.
@@ -168,6 +168,10 @@ fn newest<'a>(
     for manifest in listing.backups.iter().rev() {
         let record = &manifest.record;
         if record.engine.name != *engine || !wanted(record) {
+            continue;
+        }
+        if record.partial {
+            passed.push((&record.id, PARTIAL.to_owned()));
             continue;
         }
         let fault = match whole(&record.id) {

@@ -9,7 +9,7 @@ use backstay_engine_api::{BackupKind, BackupRecord};
 
 use super::goal::is_over;
 use super::place::{Gtids, Origin, Place, origin_of};
-use super::{ArchivedSegment, Holdings, LogSource, Unusable};
+use super::{ArchivedSegment, Holdings, LogSource, PARTIAL, Unusable};
 use crate::repository::chain;
 
 /// A backup that can be restored by its own engine, with what it stands on.
@@ -200,6 +200,10 @@ impl<'a> Prepared<'a> {
         unusable: &dyn Fn(&str) -> bool,
     ) -> Option<usize> {
         if unusable(&record.id) {
+            return None;
+        }
+        if record.partial {
+            self.leave_out(record, PARTIAL);
             return None;
         }
         let below = match (below, parent) {

@@ -50,6 +50,7 @@ pub(super) fn record(id: &str, kind: BackupKind, position: Position) -> BackupRe
         objects: 1,
         bytes: 1000,
         stored_bytes: 100,
+        partial: false,
         notices: Vec::new(),
         log: None,
         state: serde_json::Value::Null,

@@ -76,6 +76,7 @@ pub(super) fn record(id: &str, parent: Option<&str>) -> BackupRecord {
         objects: 2,
         bytes: 30,
         stored_bytes: 30,
+        partial: false,
         notices: Vec::new(),
         log: None,
         state: json!({"lsn": 7}),

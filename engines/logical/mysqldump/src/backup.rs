@@ -12,7 +12,6 @@ mod dump;
 mod objects;
 
 use backstay_engine_api::{Attributes, BackupJob, EngineError, ErrorKind, Notice, Outcome, Storage, Usable};
-use backstay_mysql::binlog::LIMITED;
 use backstay_mysql::facts::left_out;
 use backstay_mysql::programs::{self, Tool};
 use backstay_mysql::{ConsistentPoint, LockOptions, Session, accounts, facts, privileges};
@@ -103,12 +102,12 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         "lock_seconds": lock_held.as_secs_f64(),
         "schemas": schemas,
         "accounts": options.accounts,
-        LIMITED: options.is_limited(),
     });
     Ok(Outcome::Usable(Usable {
         server,
         positions,
         from: Vec::new(),
+        partial: options.is_partial(),
         notices,
         log: None,
         state,

@@ -44,8 +44,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether a backup with these does not have all of the server: increments, which have, can not stand on it.
-    pub(crate) fn is_limited(&self) -> bool {
+    /// Whether a backup with these leaves out some of the server's schemas.
+    pub(crate) fn is_partial(&self) -> bool {
         !self.include_schemas.is_empty() || !self.exclude_schemas.is_empty()
     }
 

@@ -17,7 +17,6 @@ use std::io::Write as _;
 
 use backstay_engine_api::{Attributes, BackupJob, EngineError, Notice, Outcome, Storage, Usable};
 use backstay_mysql::accounts::Account;
-use backstay_mysql::binlog::LIMITED;
 use backstay_mysql::facts::{SYSTEM_SCHEMAS, left_out};
 use backstay_mysql::{ConsistentPoint, LockOptions, Session, TableName, accounts, facts, privileges, target};
 use serde_json::json;
@@ -111,13 +110,13 @@ pub(crate) fn full(job: &BackupJob) -> Result<Outcome, EngineError> {
         "rows": dumped.tables.values().map(|size| size.rows).sum::<u64>(),
         "bytes": dumped.files.values().sum::<u64>(),
         "accounts": options.accounts,
-        LIMITED: options.is_limited(),
     });
     object(job, names::DONE, Attributes::kind(INSTANCE), &to_json(&done(dumped))?)?;
     Ok(Outcome::Usable(Usable {
         server,
         positions,
         from: Vec::new(),
+        partial: options.is_partial(),
         notices,
         log: None,
         state,

@@ -10,6 +10,7 @@ mod rows;
 
 use backstay_engine_api::Notice;
 
+use crate::format::table::Histogram;
 pub(crate) use columns::is_exact;
 pub(crate) use filter::Filter;
 pub(crate) use losses::named_columns;
@@ -99,6 +100,8 @@ pub(crate) struct Table {
     pub(crate) bytes: u64,
     /// In the order in which they are to be made, which keeps the order in which they run.
     pub(crate) triggers: Vec<String>,
+    /// By column.
+    pub(crate) histograms: Vec<Histogram>,
     /// Whether the history of its rows is dumped (MariaDB): it is read `FOR SYSTEM_TIME ALL`, its period columns (often
     /// `row_start` and `row_end`) are the last of `columns`, and it has no `partitions`. Several rows then have the same key.
     /// A load needs `SET SESSION system_versioning_insert_history = ON`.

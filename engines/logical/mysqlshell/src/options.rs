@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backstay_engine_api::Storage;
 use serde::Deserialize;
 
 /// What of a table is backed up or restored.
@@ -27,6 +28,32 @@ pub(crate) enum Compression {
     Zstd,
     /// As `.tsv`.
     None,
+}
+
+impl Compression {
+    /// What follows a data file's name.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Zstd => "tsv.zst",
+            Self::None => "tsv",
+        }
+    }
+
+    /// What the format calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::None => "none",
+        }
+    }
+
+    /// How the host is to store it.
+    pub(crate) fn storage(self) -> Storage {
+        match self {
+            Self::Zstd => Storage::Zstd,
+            Self::None => Storage::Store,
+        }
+    }
 }
 
 /// Which indexes are made after the rows are loaded.
@@ -101,8 +128,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether a backup with these does not have all of the server: increments, which have, can not stand on it.
-    pub(crate) fn is_limited(&self) -> bool {
+    /// Whether a backup with these leaves out some of the server's schemas, tables or rows.
+    pub(crate) fn is_partial(&self) -> bool {
         let lists = [
             &self.include_schemas,
             &self.exclude_schemas,

@@ -4,9 +4,9 @@
 //! or tables that are in the way. Then come accounts, schemas, tables without most of their keys, rows and indexes, foreign keys,
 //! routines, views, triggers, grants on all these, and at last events, which begin to run as soon as they are there.
 //!
-//! - `dump`: what the dump has, and of it what is restored; `checks`: whether the target takes it.
+//! - `dump`: what the dump has, and of it what is restored; `checks`, `lost`: whether the target takes it.
 //! - `control`: how far a restore has come, kept on the target: one that is interrupted goes on when it is run again.
-//! - `statements`, `scripts`: SQL files; `ddl`: CREATE TABLE taken apart; `tables`, `load`: a table and its rows.
+//! - `statements`, `scripts`: SQL files; `ddl`: CREATE TABLE taken apart; `tables`, `load`, `histograms`: a table and its rows.
 //! - `phases`: the steps in their order; `board`, `pool`: threads.
 
 mod board;
@@ -14,7 +14,9 @@ mod checks;
 mod control;
 mod ddl;
 mod dump;
+mod histograms;
 mod load;
+mod lost;
 mod phases;
 mod pool;
 mod redo_log;
@@ -25,14 +27,16 @@ mod tables;
 mod views;
 
 use backstay_engine_api::job::{ChainLink, Level, Target};
-use backstay_engine_api::{BackupKind, BackupRecord, EngineError, ErrorKind, RestoreJob, Restored};
+use backstay_engine_api::{BackupKind, BackupRecord, EngineError, ErrorKind, Notice, RestoreJob, Restored};
 use backstay_mysql::{Session, gtid_state, quote_identifier, target};
 
+use crate::format::names;
 use crate::options::{Content, Gtid, Options};
 use control::Control;
 pub(crate) use control::SCHEMA as CONTROL_SCHEMA;
-use dump::Dump;
+use dump::{Dump, bytes_of, text_of};
 use redo_log::RedoLog;
+use scripts::{Section, in_sections};
 pub(crate) use redo_log::on_after_a_kill as redo_log_on_after_a_kill;
 
 /// What the steps of a restore share.
@@ -145,8 +149,13 @@ impl Restore<'_> {
         Ok(restored)
     }
 
-    /// Restores what is wanted, and ends the control.
+    /// Restores what is wanted, and ends the control; an error says how it goes on.
     fn all_of(&mut self, control: &Control) -> Result<Restored, EngineError> {
+        let overwrite = self.job.overwrite();
+        self.steps(control).map_err(|error| control.goes_on(error, overwrite))
+    }
+
+    fn steps(&mut self, control: &Control) -> Result<Restored, EngineError> {
         let redo_log = match self.options.disable_redo_log {
             true => {
                 control.note_redo_log_off(&mut self.session)?;
@@ -159,6 +168,7 @@ impl Restore<'_> {
             Some(redo_log) => redo_log.on_again(restored)?,
             None => restored?,
         };
+        notices.extend(self.of_the_dump());
         let positions = if !self.everything || self.rows_only {
             Vec::new()
         } else if self.options.gtid == Gtid::Set {
@@ -172,6 +182,25 @@ impl Restore<'_> {
         };
         control.end(&mut self.session)?;
         Ok(Restored { positions, notices })
+    }
+
+    /// What is to be known of the dump, and of what was taken of it.
+    fn of_the_dump(&self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        if self.dump.instance.is_inconsistent() {
+            let text = "the dump says of itself that it is not of one point: of what was changed while it was made, some may be in it";
+            notices.push(Notice::new("dump-inconsistent", text));
+        }
+        let has_programs = self.dump.schemas.iter().any(|schema| {
+            let file = &schema.file;
+            !(file.functions.is_empty() && file.procedures.is_empty() && file.events.is_empty())
+        });
+        let but_for = !self.everything && self.job.selection().include.is_empty();
+        if but_for && !self.rows_only && (has_programs || self.dump.has_users) {
+            let text = "routines, events and accounts were left out: they are not part of a selection, which one of --exclude-tables is too";
+            notices.push(Notice::new("selection-of-tables", text));
+        }
+        notices
     }
 
     /// An interrupted restore counts on the rows that it has loaded. Tables that were dropped or emptied since are loaded from their
@@ -214,7 +243,7 @@ impl Restore<'_> {
 
     /// Whether the dump is one of single tables: its schemas may have others.
     fn of_tables(&self) -> bool {
-        self.dump.instance.origin == "dumpTables"
+        self.dump.instance.of_tables()
     }
 
     /// Whether accounts are restored.
@@ -265,6 +294,7 @@ impl Restore<'_> {
         if self.everything {
             target::check_names(&mut self.session, &self.record)?;
         }
+        checks::stay_apart(&mut self.session, &self.dump)?;
         if self.dump.tables().any(|table| !table.chunks.is_empty()) {
             checks::local_infile(&mut self.session)?;
         }
@@ -288,14 +318,33 @@ impl Restore<'_> {
                 checks::takes_rows(&mut self.session, table, overwrite)?;
             }
             Ok(())
-        } else if self.everything {
-            if overwrite && !self.of_tables() {
-                checks::would_be_lost(&mut self.session, &self.dump)?;
-            }
-            checks::occupied(&mut self.session, overwrite)
         } else {
-            checks::in_the_way(&mut self.session, self.job, &self.dump)
+            self.check_scripts()?;
+            let whole = self.everything && !self.of_tables();
+            if overwrite {
+                lost::check(&mut self.session, &self.dump, whole)?;
+            }
+            match whole {
+                true => checks::occupied(&mut self.session, overwrite),
+                false => checks::in_the_way(&mut self.session, self.job, &self.dump),
+            }
         }
+    }
+
+    /// Refuses a dump that could not make its schemas or accounts once something is replaced.
+    fn check_scripts(&self) -> Result<(), EngineError> {
+        for schema in self.dump.schemas.iter().filter(|schema| schema.file.includes_ddl) {
+            let file = names::sql(&schema.base);
+            let text = bytes_of(self.link, &file)?;
+            if !in_sections(&text).iter().any(|statement| statement.section == Section::Database) {
+                let message = format!("`{file}` of the dump has no CREATE DATABASE");
+                return Err(EngineError::new(ErrorKind::Damaged, message).advise("restore another dump"));
+            }
+        }
+        if self.takes_accounts() {
+            crate::accounts::parse(&text_of(self.link, names::USERS_SQL)?)?;
+        }
+        Ok(())
     }
 
     /// Removes what is to be replaced.

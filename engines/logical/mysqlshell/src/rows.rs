@@ -21,7 +21,7 @@ use std::thread;
 use backstay_engine_api::{BackupJob, EngineError};
 
 use crate::catalogue::Table;
-use crate::options::{Compression, Options};
+use crate::options::Options;
 use encode::Totals;
 pub(crate) use exact::as_bytes;
 use queue::{Queue, Task};
@@ -53,14 +53,6 @@ struct Shared<'a> {
     options: &'a Options,
     queue: Queue<'a>,
     dumped: Mutex<Dumped>,
-}
-
-/// What follows a data file's name.
-pub(crate) fn extension(options: &Options) -> &'static str {
-    match options.compression {
-        Compression::Zstd => "tsv.zst",
-        Compression::None => "tsv",
-    }
 }
 
 fn with_rows(tables: &[Table]) -> impl Iterator<Item = &Table> {

@@ -10,6 +10,8 @@ use super::{Account, Accounts, Owned, PUBLIC};
 
 /// A GRANT on what is not there yet: no such schema, table, column, routine.
 const NOT_THERE_YET: [u16; 4] = [1049, 1146, 1054, 1305];
+/// How the detail of a syntax error begins, as `server_error` has it.
+const SYNTAX: &str = "1064 (";
 /// MariaDB's REVOKE of a role that was revoked already: no administrator of it any more, or no member.
 const GIVEN_UP: [u16; 2] = [1698, 1962];
 
@@ -164,7 +166,10 @@ pub fn restore_server_objects(session: &mut Session, text: &str) -> Result<Vec<N
             } else {
                 // It can hold a password, which an error would show.
                 let result = mysql::prelude::Queryable::query_drop(session.conn(), entry.statement);
-                result.map_err(|error| session.error(&error, &format!("CREATE SERVER {}", quote_identifier(&name))))?;
+                result.map_err(|error| {
+                    let what = format!("CREATE SERVER {}", quote_identifier(&name));
+                    without_statement(session.error(&error, &what))
+                })?;
             }
         } else if has(&functions, &name) {
             notices.push(Notice::new("function-kept", "the target has this loadable function").about(name));
@@ -233,7 +238,49 @@ fn grant(session: &mut Session, statement: &str) -> Result<bool, EngineError> {
 }
 
 fn refused(session: &Session, error: &mysql::Error, what: &str) -> EngineError {
-    session
-        .error(error, what)
+    without_statement(session.error(error, what))
         .advise("mend it on the target (plug-in, component, partial_revokes, privilege), or restore with the option accounts = false")
+}
+
+/// An error without what the server quotes of the statement, which may be a password's hash: `… syntax to use near '…' at line 1`.
+fn without_statement(mut error: EngineError) -> EngineError {
+    for cause in &mut error.causes {
+        if cause.starts_with(SYNTAX)
+            && let Some(at) = cause.find(" near '").or_else(|| cause.find('\''))
+        {
+            cause.truncate(cause[..at].trim_end().len());
+            cause.push_str(" …");
+        }
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_statement;
+    use crate::session::errors::server_error;
+
+    #[test]
+    fn what_a_server_quotes_is_not_shown() {
+        let shown = |code: u16, said: &str| {
+            let error = server_error(code, "42000", said, "creating 'a'@'%'", "b@%");
+            without_statement(error).to_string()
+        };
+        for (said, kept) in [
+            (
+                "You have an error in your SQL syntax; check the manual for the right syntax to use near 'BY 'secret'' at line 1",
+                "the right syntax to use …",
+            ),
+            // In another language.
+            (
+                "Fehler in der SQL-Syntax bei 'BY 'secret'' in Zeile 1",
+                "SQL-Syntax bei …",
+            ),
+        ] {
+            let shown = shown(1064, said);
+            assert!(!shown.contains("secret") && shown.ends_with(kept), "{shown}");
+        }
+        let kept = shown(1396, "Operation CREATE USER failed for 'a'@'%'");
+        assert!(kept.ends_with("failed for 'a'@'%'"), "{kept}");
+    }
 }

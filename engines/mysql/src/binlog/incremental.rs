@@ -15,9 +15,6 @@ use super::transaction::Place;
 use crate::facts;
 use crate::session::Session;
 
-/// The key in a full backup's state that says that it does not have all of the server's schemas, tables or rows.
-pub const LIMITED: &str = "limited";
-
 /// How long is waited before the host is asked whether to stop.
 const TURN: Duration = Duration::from_millis(500);
 /// How long a server may send nothing.
@@ -29,10 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// than the parent's.
 ///
 /// # Errors
-/// As [`resume`] and [`log_end`]; the parent does not have all of the server ([`LIMITED`]); an event is damaged.
+/// As [`resume`] and [`log_end`]; the parent does not have all of the server; an event is damaged.
 pub fn incremental_backup(job: &BackupJob, parent: &BackupRecord) -> Result<Outcome, EngineError> {
     let what = parent.name();
-    if parent.state.get(LIMITED).and_then(serde_json::Value::as_bool) == Some(true) {
+    if parent.partial {
         let message =
             format!("{what} has only some of the server's schemas, tables or rows, and the binary log has all of them");
         return Err(EngineError::refused(message)
@@ -93,6 +90,7 @@ pub fn incremental_backup(job: &BackupJob, parent: &BackupRecord) -> Result<Outc
         server,
         positions,
         from,
+        partial: false,
         notices: Vec::new(),
         log: Some(log),
         state,

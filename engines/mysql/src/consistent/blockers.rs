@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use backstay_engine_api::{EngineError, ErrorKind};
 
+use crate::session::errors::shown;
 use crate::session::{NamedRow, Session};
 
 /// How many sessions an error names.
 const NAMED: usize = 5;
-/// How much of a query an error shows, in characters.
-const SHOWN: usize = 100;
 
 /// An error that says who is in the way of session `waiting`, which runs `sql`.
 pub(super) fn in_the_way(watcher: &mut Session, waiting: u64, sql: &str, lock_wait: Duration) -> EngineError {
@@ -120,17 +119,10 @@ fn number(row: &NamedRow, column: &str) -> u64 {
 }
 
 fn describe(row: &NamedRow) -> String {
-    let text: String = row
-        .get(&["Info"])
-        .unwrap_or("(idle)")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let cut: String = text.chars().take(SHOWN).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
+    let text = row.get(&["Info"]).map_or_else(|| "(idle)".to_owned(), shown);
     let (user, host) = (row.get(&["User"]).unwrap_or("?"), row.get(&["Host"]).unwrap_or("?"));
     format!(
-        "session {} of {user}@{host}, for {} s: {cut}{more}",
+        "session {} of {user}@{host}, for {} s: {text}",
         number(row, "Id"),
         number(row, "Time")
     )
@@ -178,5 +170,11 @@ mod tests {
             text,
             format!("session 7 of app@web1, for 93 s: SELECT {}…", "x".repeat(93))
         );
+    }
+
+    #[test]
+    fn a_query_with_a_secret_is_not_shown() {
+        let text = describe(&row("Query", "", "ALTER USER app IDENTIFIED BY 'secret'"));
+        assert_eq!(text, "session 7 of app@web1, for 93 s: ALTER USER …");
     }
 }

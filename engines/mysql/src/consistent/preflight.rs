@@ -118,8 +118,15 @@ enum Part {
     Prepared,
 }
 
+/// What reading the binary log's position takes.
+pub(super) fn position_privilege(session: &Session) -> &'static str {
+    match session.flavour().is_mariadb() && session.version().at_least(10, 5, 2) {
+        true => "BINLOG MONITOR",
+        false => "REPLICATION CLIENT",
+    }
+}
+
 fn needed(session: &mut Session, part: Part) -> Result<(), EngineError> {
-    let renamed = session.flavour().is_mariadb() && session.version().at_least(10, 5, 2);
     let (what, privilege, tried) = match part {
         // Needs the same privilege, and does nothing: that there is no such table is no error.
         Part::GlobalLock => (
@@ -130,11 +137,7 @@ fn needed(session: &mut Session, part: Part) -> Result<(), EngineError> {
         Part::DdlLock => ("LOCK INSTANCE FOR BACKUP", "BACKUP_ADMIN", ddl::try_lock(session)),
         Part::Position => (
             "reading the binary log's position",
-            if renamed {
-                "BINLOG MONITOR"
-            } else {
-                "REPLICATION CLIENT"
-            },
+            position_privilege(session),
             session.query_named(position::log_status(session)).map(drop),
         ),
         Part::Prepared => (

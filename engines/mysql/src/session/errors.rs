@@ -22,11 +22,13 @@ pub(crate) fn cut(sql: &str) -> Cow<'_, str> {
     }
 }
 
-/// A statement for a message; one that carries a secret is not shown.
+/// A statement for a message; of one that may carry a secret, no more than its first two words.
 pub(crate) fn shown(sql: &str) -> String {
     let upper = sql.to_ascii_uppercase();
     if upper.contains("IDENTIFIED") || upper.contains("PASSWORD") {
-        sql.split_whitespace().take(2).collect::<Vec<_>>().join(" ") + " …"
+        // `SET PASSWORD='…'` has the secret in its second.
+        let before = sql.split(['\'', '"', '(', '=']).next().unwrap_or_default();
+        before.split_whitespace().take(2).collect::<Vec<_>>().join(" ") + " …"
     } else {
         cut(sql).into_owned()
     }
@@ -63,8 +65,12 @@ pub(crate) fn server_error(code: u16, state: &str, said: &str, sql: &str, accoun
             .advise(format!("run: {grant}"));
     }
     let kind = match code {
+        // The disk or a table is full.
+        1021 | 1114 => ErrorKind::Io,
         // Lock wait timeouts: of metadata locks and rows, and NOWAIT.
         1205 | 3572 => ErrorKind::Busy,
+        // Functions and triggers where there is a binary log.
+        1419 => ErrorKind::Privilege,
         // Session killed, statement interrupted, server shutting down.
         1053 | 1317 | 1927 | 3169 | 4031 => ErrorKind::Connection,
         _ => ErrorKind::Other,
@@ -72,6 +78,15 @@ pub(crate) fn server_error(code: u16, state: &str, said: &str, sql: &str, accoun
     let error =
         EngineError::new(kind, format!("the server refused `{sql_shown}`")).detail(format!("{code} ({state}): {said}"));
     match code {
+        1021 => error.advise("make room on the server's disk, and try again"),
+        1114 => error.advise(
+            "make room on the server's disk, and try again; a table in memory is full at max_heap_table_size",
+        ),
+        1205 => error.advise("see who holds the lock (SHOW PROCESSLIST), and try again"),
+        1419 => error.advise(format!(
+            "run: SET GLOBAL log_bin_trust_function_creators = ON; or: GRANT SUPER ON *.* TO {}",
+            account_name(account)
+        )),
         // LOAD DATA LOCAL is off: MySQL, MariaDB.
         3948 | 4166 => error.advise("run: SET GLOBAL local_infile = 1"),
         _ => error,
@@ -211,6 +226,36 @@ mod tests {
     fn statements_are_cut_and_secrets_left_out() {
         assert_eq!(cut("SELECT\n  1"), "SELECT 1");
         assert_eq!(cut(&"x".repeat(200)).chars().count(), SHOWN + 1);
-        assert_eq!(shown("CREATE USER x IDENTIFIED BY 'hunter2'"), "CREATE USER …");
+        for (sql, want) in [
+            ("CREATE USER x IDENTIFIED BY 'hunter2'", "CREATE USER …"),
+            ("SET PASSWORD='hunter2'", "SET PASSWORD …"),
+            ("SELECT PASSWORD(\"hunter2\")", "SELECT PASSWORD …"),
+            ("ALTER\nUSER x identified by 'hunter2'", "ALTER USER …"),
+        ] {
+            assert_eq!(shown(sql), want);
+        }
+    }
+
+    #[test]
+    fn what_can_be_done_is_said() {
+        for (code, kind, advice) in [
+            (1021, ErrorKind::Io, "make room on the server's disk"),
+            (1114, ErrorKind::Io, "make room on the server's disk"),
+            (1205, ErrorKind::Busy, "SHOW PROCESSLIST"),
+            (
+                1419,
+                ErrorKind::Privilege,
+                "log_bin_trust_function_creators = ON; or: GRANT SUPER ON *.* TO 'b'@'%'",
+            ),
+            (4166, ErrorKind::Other, "local_infile = 1"),
+        ] {
+            let error = server_error(code, "HY000", "no", "SELECT 1", "b@%");
+            assert_eq!(error.kind, kind, "{error}");
+            assert_eq!(error.causes, [format!("{code} (HY000): no")]);
+            let said = error.advice.unwrap_or_default();
+            assert!(said.contains(advice), "{said}");
+        }
+        let other = server_error(1146, "42S02", "no", "SELECT 1", "b@%");
+        assert_eq!((other.kind, other.advice), (ErrorKind::Other, None));
     }
 }

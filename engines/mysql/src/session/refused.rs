@@ -7,6 +7,10 @@ use backstay_engine_api::{EngineError, ErrorKind, TlsMode};
 use super::connect::{CONNECT_TIMEOUT, LOGIN_TIMEOUT};
 use super::{Address, Settings, account_name};
 
+/// What to do where an account is refused without a password.
+const SET_PASSWORD: &str =
+    "set its password in the configuration, or for --to-server in $BACKSTAY_PASSWORD or ?password_file=FILE";
+
 fn wrong(message: String) -> EngineError {
     EngineError::new(ErrorKind::Connection, message)
 }
@@ -103,12 +107,12 @@ pub(crate) fn denied(code: u16, state: &str, said: &str, settings: &Settings) ->
         1045 | 1698 => {
             let socket = matches!(address, Address::Socket(_));
             let advice = match (settings.password.is_some(), socket) {
-                (true, _) => "check the account's password and for which hosts it exists",
-                (false, true) => {
-                    "set its password in the configuration, or run as the operating-system user of that name if the \
-                     account uses unix_socket or auth_socket"
-                }
-                (false, false) => "set its password in the configuration",
+                (true, _) => "check the account's password and for which hosts it exists".to_owned(),
+                (false, true) => format!(
+                    "{SET_PASSWORD}; or run as the operating-system user of that name if the account uses unix_socket \
+                     or auth_socket"
+                ),
+                (false, false) => SET_PASSWORD.to_owned(),
             };
             // Of an account that demands TLS both families say the same, and MariaDB of a server that does.
             let plain = !socket && settings.tls.mode == TlsMode::Disabled;

@@ -115,6 +115,8 @@ fn tables_stay_as_they_are(flavour: Flavour) {
     let host = TestHost::default();
     let (point, snapshots) = take(&host, &server, Duration::from_secs(60)).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(codes(&point), ["no-global-lock", "ddl-not-blocked", "no-position"]);
+    let grant = format!("GRANT {} ON *.* TO 'limited'@'localhost'", position_privilege(flavour));
+    assert!(point.notices()[2].text.contains(&grant), "{:?}", point.notices());
     assert!(point.positions().is_empty());
     let mut session = bed.session();
     run(

@@ -161,6 +161,7 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
         server,
         positions: stood.positions,
         from: Parent::positions(parent.as_ref()),
+        partial: false,
         log: None,
         notices,
         state: json!(state),

@@ -79,6 +79,7 @@ pub(crate) fn take(job: &BackupJob, parent: Option<&BackupRecord>) -> Result<Out
         from: Parent::positions(parent.as_ref()),
         positions,
         server,
+        partial: false,
         log: None,
         notices: unknown.into_iter().chain(taken.notices).collect(),
         state: json!(state),

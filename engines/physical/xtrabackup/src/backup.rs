@@ -167,6 +167,7 @@ fn finish(
         server,
         positions,
         from,
+        partial: false,
         notices,
         log: None,
         state: json!(state),

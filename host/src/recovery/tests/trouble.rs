@@ -55,6 +55,20 @@ fn an_older_full_where_the_newest_is_damaged() {
 }
 
 #[test]
+fn a_backup_of_a_part_is_no_base() {
+    let mut part = full("b", "1-50", None);
+    (part.partial, part.bytes) = (true, 1);
+    let mut holdings = holdings(vec![full("a", "1-10", None), part, incremental("1-60", "1-10", 50)]);
+    assert_eq!(used(&plan(&holdings, &to_set("1-55")).unwrap()), ["a", "1-60:1-10"]);
+    holdings.backups.remove(0);
+    insta::assert_snapshot!(reason_of(plan(&holdings, &to_set("1-55"))), @"
+    there is no way to 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-55 (included)
+    there is no backup that can be restored
+    left out: b: it was told to leave out some of the server's schemas, tables or rows, and the log has all of them
+    ");
+}
+
+#[test]
 fn pages_first_then_logs() {
     let backups = || {
         vec![

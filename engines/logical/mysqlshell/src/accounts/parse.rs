@@ -38,6 +38,11 @@ pub(crate) fn parse(text: &str) -> Result<Accounts, EngineError> {
                 }
                 continue;
             }
+            // A shell makes a comment of a grant on what it left out, and of what an old server does not know.
+            if let Some(after) = without_comment(rest) {
+                rest = after;
+                continue;
+            }
             let semicolon = outside(rest).find(|(_, byte)| *byte == b';');
             let (at, _) = semicolon.ok_or_else(|| damaged(text, rest, "a statement without its end"))?;
             statements.push(plain(&rest[..at]));
@@ -52,6 +57,17 @@ pub(crate) fn parse(text: &str) -> Result<Accounts, EngineError> {
         }
     }
     Ok(accounts)
+}
+
+/// What follows a comment that stands alone, with or without a semicolon. A version comment is a statement.
+fn without_comment(text: &str) -> Option<&str> {
+    let comment = text.strip_prefix("/*")?;
+    if comment.starts_with('!') || comment.starts_with("M!") {
+        return None;
+    }
+    let (_, after) = comment.split_once("*/")?;
+    let after = after.strip_prefix(';').unwrap_or(after);
+    Some(after.strip_prefix('\n').unwrap_or(after))
 }
 
 /// `user 'u'@'h'`, and the like.

@@ -80,3 +80,22 @@ fn what_a_shell_wrote_is_written_again() {
     assert!(body(text).is_some());
     assert_eq!(body(&again), body(text));
 }
+
+#[test]
+fn what_a_shell_made_a_comment_of() {
+    let text = "-- begin user 'a'@'%'\nCREATE USER `a`@`%`;\n/* ALTER USER 'a'@'%' DEFAULT ROLE 'r'; */\n-- end user 'a'@'%'\n\n\
+                -- begin grants 'a'@'%'\nGRANT USAGE ON *.* TO `a`@`%`;\n/* GRANT SELECT ON `old`.`t;` TO `a`@`%` */;\n\
+                /*!80000 GRANT BACKUP_ADMIN ON *.* TO `a`@`%` */;\n-- end grants 'a'@'%'\n";
+    let account = account("a", "%", false);
+    let expected = Accounts {
+        create: vec![owned(&account, &["CREATE USER `a`@`%`"])],
+        grant: vec![owned(
+            &account,
+            &[
+                "GRANT USAGE ON *.* TO `a`@`%`",
+                "/*!80000 GRANT BACKUP_ADMIN ON *.* TO `a`@`%` */",
+            ],
+        )],
+    };
+    assert_eq!(parse(text).unwrap(), expected);
+}

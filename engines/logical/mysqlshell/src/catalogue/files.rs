@@ -57,10 +57,6 @@ fn of_schema<'a, T>(all: &'a [T], schema: &str, of: impl Fn(&T) -> &str) -> &'a 
 impl Table {
     /// `T.json`.
     pub(crate) fn file(&self, content: Content, compression: Compression) -> TableFile {
-        let (extension, compression) = match compression {
-            Compression::Zstd => ("tsv.zst", "zstd"),
-            Compression::None => ("tsv", "none"),
-        };
         let definitions = content != Content::Data;
         let bytes = self.columns.iter().filter(|column| column.encoding.is_base64());
         let text = self
@@ -76,11 +72,12 @@ impl Table {
                 ..DataOptions::default()
             },
             triggers: if definitions { self.triggers.clone() } else { Vec::new() },
+            histograms: if definitions { self.histograms.clone() } else { Vec::new() },
             includes_data: content != Content::Definitions && self.has_rows(),
             includes_ddl: definitions,
-            extension: extension.to_owned(),
+            extension: compression.extension().to_owned(),
             chunking: true,
-            compression: compression.to_owned(),
+            compression: compression.name().to_owned(),
             // The shell has no other key here.
             primary_index: match self.key_name.as_deref() {
                 Some("PRIMARY") => self.key.iter().map(|column| column.name.clone()).collect(),

@@ -84,6 +84,7 @@ impl Reader<'_> {
         let mut columns = self.columns()?;
         let mut indexes = self.unique_indexes()?;
         let mut triggers = self.triggers()?;
+        let mut histograms = self.histograms()?;
         let mut partitions = if found.iter().any(|row| row.partitioned) {
             self.partitions()?
         } else {
@@ -95,13 +96,14 @@ impl Reader<'_> {
             match row.table_type.as_str() {
                 kind @ ("BASE TABLE" | "SYSTEM VERSIONED") => {
                     let versioned = kind == "SYSTEM VERSIONED";
-                    let table = self.table(
+                    let mut table = self.table(
                         row,
                         &columns,
                         indexes.remove(&place).unwrap_or_default(),
                         triggers.remove(&place).unwrap_or_default(),
                         partitions.remove(&place).unwrap_or_default(),
                     );
+                    table.histograms = histograms.remove(&place).unwrap_or_default();
                     if versioned && !table.system_versioned {
                         catalogue.notices.push(losses::without_history(&table));
                     }
@@ -187,6 +189,7 @@ impl Reader<'_> {
             rows: row.rows,
             bytes: row.bytes,
             triggers,
+            histograms: Vec::new(),
             system_versioned: versioned,
             condition: self.filter.condition(&schema, &name),
             schema,

@@ -11,6 +11,7 @@ use backstay_mysql::mysql::prelude::FromRow;
 use super::columns::ColumnRow;
 use super::{Catalogue, Filter};
 use crate::format::names::BaseNames;
+use crate::format::table::Histogram;
 
 /// By schema and name.
 pub(super) type ByTable<T> = HashMap<(String, String), T>;
@@ -177,6 +178,29 @@ impl Reader<'_> {
         let mut found: ByTable<Vec<String>> = HashMap::new();
         for (schema, table, .., name) in rows {
             found.entry((schema, table)).or_default().push(name);
+        }
+        Ok(found)
+    }
+
+    /// Which only MySQL has.
+    pub(super) fn histograms(&mut self) -> Result<ByTable<Vec<Histogram>>, EngineError> {
+        let mut found: ByTable<Vec<Histogram>> = HashMap::new();
+        if self.session.flavour().is_mariadb() {
+            return Ok(found);
+        }
+        type Row = (String, String, String, Option<u64>);
+        let mut rows: Vec<Row> = self.query(
+            "SELECT SCHEMA_NAME, TABLE_NAME, COLUMN_NAME, \
+             CAST(JSON_EXTRACT(HISTOGRAM, '$.\"number-of-buckets-specified\"') AS UNSIGNED) FROM \
+             information_schema.COLUMN_STATISTICS",
+            "SCHEMA_NAME",
+            "",
+        )?;
+        rows.sort();
+        for (schema, table, column, buckets) in rows {
+            let Some(buckets) = buckets else { continue };
+            let columns = found.entry((schema, table)).or_default();
+            columns.push(Histogram { column, buckets });
         }
         Ok(found)
     }

@@ -22,8 +22,12 @@ pub(crate) struct InstanceFile {
     pub(crate) version: String,
     /// `dumpInstance`, `dumpSchemas` or `dumpTables`.
     pub(crate) origin: String,
-    /// The dumper's; for people.
-    pub(crate) options: Map<String, Value>,
+    /// How a shell before 8.0.23 says that it is one of tables; read only.
+    #[serde(skip_serializing)]
+    pub(crate) table_only: bool,
+    /// The dumper's, as it was told; a shell before 8.0.28 or so does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) options: Option<Map<String, Value>>,
     pub(crate) schemas: Vec<String>,
     /// Schemas, to the first part of the names of their files.
     pub(crate) basenames: BTreeMap<String, String>,
@@ -38,7 +42,8 @@ pub(crate) struct InstanceFile {
     pub(crate) user: String,
     pub(crate) hostname: String,
     pub(crate) gtid_executed_inconsistent: bool,
-    pub(crate) consistent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) consistent: Option<bool>,
     /// The version of MySQL that the dump is made for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) target_version: String,
@@ -130,6 +135,16 @@ pub(crate) struct Backstay {
 }
 
 impl InstanceFile {
+    /// Whether it is a dump of single tables: their schemas may have others.
+    pub(crate) fn of_tables(&self) -> bool {
+        self.origin == "dumpTables" || self.table_only
+    }
+
+    /// Whether it says that it is not of one point.
+    pub(crate) fn is_inconsistent(&self) -> bool {
+        self.gtid_executed_inconsistent || self.consistent == Some(false)
+    }
+
     /// The server's version, wherever this dump says it.
     pub(crate) fn version_of_server(&self) -> &str {
         if !self.server_version.is_empty() {
@@ -160,7 +175,7 @@ impl InstanceFile {
             ("includeTables", &mut options.include_tables),
             ("excludeTables", &mut options.exclude_tables),
         ] {
-            let names = self.options.get(name).and_then(Value::as_array).into_iter().flatten();
+            let names = self.options.as_ref().and_then(|options| options.get(name)?.as_array()).into_iter().flatten();
             list.extend(names.filter_map(Value::as_str).map(str::to_owned));
         }
         let all = options.include_tables.is_empty() && options.exclude_tables.is_empty();

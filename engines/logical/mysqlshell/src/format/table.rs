@@ -1,7 +1,6 @@
 //! `T.json`: what is said of a table.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::ordered::Ordered;
 
@@ -12,9 +11,9 @@ pub(crate) struct TableFile {
     pub(crate) options: DataOptions,
     /// In the order in which they are to be made.
     pub(crate) triggers: Vec<String>,
-    /// Columns of which a shell keeps the statistics; read only.
-    #[serde(skip_serializing)]
-    pub(crate) histograms: Vec<Value>,
+    /// Columns of which the server had a histogram.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) histograms: Vec<Histogram>,
     pub(crate) includes_data: bool,
     pub(crate) includes_ddl: bool,
     /// `tsv`, `tsv.zst` or `tsv.gz`.
@@ -56,6 +55,14 @@ impl Default for TableFile {
             where_: None,
         }
     }
+}
+
+/// A column's histogram (MySQL): it is made anew from the rows that are restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Histogram {
+    pub(crate) column: String,
+    /// How many it may have, as ANALYZE TABLE was told.
+    pub(crate) buckets: u64,
 }
 
 /// The `options` of a [`TableFile`].

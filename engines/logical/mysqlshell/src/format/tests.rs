@@ -123,7 +123,7 @@ fn what_older_shells_leave_out_has_a_default() {
     )
     .unwrap();
     assert_eq!(table.options.fields_terminated_by, "\t");
-    assert!(table.includes_data && table.includes_ddl && !table.chunking);
+    assert!(table.includes_data && table.includes_ddl && !table.chunking && table.histograms.is_empty());
     let schema: SchemaFile = from_json("s.json", br#"{"schema": "s", "tables": [], "new key": 1}"#).unwrap();
     assert!(schema.includes_ddl && schema.libraries.is_empty());
     let instance = |value: Value| -> InstanceFile { serde_json::from_value(value).unwrap() };
@@ -131,6 +131,18 @@ fn what_older_shells_leave_out_has_a_default() {
     assert_eq!((old.version_of_server(), old.gtids()), ("8.0.36", "a:1-3"));
     let new = instance(json!({"source": {"version": "9.7.4", "binlog": {"gtidExecuted": "b:1"}}}));
     assert_eq!((new.version_of_server(), new.gtids()), ("9.7.4", "b:1"));
+}
+
+/// The shells' dumps that are here have none.
+#[test]
+fn histograms_stand_after_the_triggers() {
+    let bytes = br#"{"triggers": [], "histograms": [{"column": "a", "buckets": 100}], "includesData": true}"#;
+    let table: TableFile = from_json("s@t.json", bytes).unwrap();
+    assert_eq!((table.histograms[0].column.as_str(), table.histograms[0].buckets), ("a", 100));
+    let text = String::from_utf8(to_json(&table).unwrap()).unwrap();
+    let text: String = text.split_whitespace().collect();
+    let want = r#""triggers":[],"histograms":[{"column":"a","buckets":100}],"includesData":true"#;
+    assert!(text.contains(want), "{text}");
 }
 
 #[test]

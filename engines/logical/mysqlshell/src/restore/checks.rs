@@ -1,6 +1,6 @@
 //! Whether the target may be restored to: before anything is changed.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use backstay_engine_api::{BackupRecord, EngineError, Position, PositionKind, RestoreJob};
 use backstay_mysql::{Session, content, quote_text, target};
@@ -27,7 +27,8 @@ pub(super) fn record_of(record: &BackupRecord, instance: &InstanceFile) -> Backu
     if record.positions.is_empty() {
         record.positions = match own {
             Some(own) => own.positions.clone(),
-            None if instance.gtids().is_empty() => Vec::new(),
+            // Its GTIDs are not those of its rows.
+            None if instance.is_inconsistent() || instance.gtids().is_empty() => Vec::new(),
             None => vec![Position::new(PositionKind::MYSQL_GTID, instance.gtids())],
         };
     }
@@ -71,50 +72,30 @@ pub(super) fn occupied(session: &mut Session, overwrite: bool) -> Result<(), Eng
     ))
 }
 
-/// Refuses to replace schemas that have what the dump left out on purpose: it would be dropped, and nothing come in its place.
-pub(super) fn would_be_lost(session: &mut Session, dump: &Dump) -> Result<(), EngineError> {
-    let mut lost = Vec::new();
-    if let Some(wanted) = dump.instance.tables()? {
-        let folds = session.variable("lower_case_table_names")?.as_deref() != Some("0");
-        let fold = |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
-        for schema in &dump.schemas {
-            let there: Vec<String> = session.query(format!(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} ORDER BY 1",
-                quote_text(&schema.target)
-            ))?;
-            let views = schema.views.iter().map(|view| &view.name);
-            let tables = schema.tables.iter().map(|table| &table.name);
-            let dumped: HashSet<String> = tables
-                .chain(views)
-                .chain(&schema.file.sequences)
-                .map(|name| fold(name))
-                .collect();
-            let others = there
-                .iter()
-                .filter(|name| !dumped.contains(&fold(name)) && !wanted.table(&schema.name, name));
-            lost.extend(others.map(|name| format!("{}.{name}", schema.target)));
-        }
+/// Refuses a target that would make one table of two, whose names differ in case alone.
+pub(super) fn stay_apart(session: &mut Session, dump: &Dump) -> Result<(), EngineError> {
+    if session.variable("lower_case_table_names")?.as_deref() == Some("0") {
+        return Ok(());
     }
+    let mut seen: HashMap<(String, String), &str> = HashMap::new();
     for schema in &dump.schemas {
-        for table in &schema.tables {
-            let in_part = table.file.where_.is_some() || !schema.file.includes_data;
-            if in_part && has_rows(session, table)? {
-                lost.push(format!("rows of {}", table.shown()));
+        let file = &schema.file;
+        for name in file.tables.iter().chain(&file.views).chain(&file.sequences) {
+            let folded = (schema.target.to_lowercase(), name.to_lowercase());
+            if let Some(other) = seen.insert(folded, name) {
+                let message = format!(
+                    "{target}.{other} and {target}.{name} would become one: the target {} takes upper and lower case for the same in names \
+                     (lower_case_table_names)",
+                    session.address(),
+                    target = schema.target
+                );
+                return Err(EngineError::refused(message)
+                    .advise("restore them one by one into different schemas (--tables, --as-schema), or to a server with \
+                             lower_case_table_names = 0"));
             }
         }
     }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "--overwrite replaces whole schemas, and the target {} has what the backup leaves out: {}",
-        session.address(),
-        target::named(&lost)
-    );
-    Err(EngineError::refused(message).advise(
-        "drop it, or move it to another schema; or replace only tables and views that the backup has, by --tables 'schema.*', without routines, \
-         events and accounts",
-    ))
+    Ok(())
 }
 
 /// Refuses what is in the way of selected tables and views, unless it may be replaced. A table in a view's place, or the other

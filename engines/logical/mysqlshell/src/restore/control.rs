@@ -2,18 +2,19 @@
 //!
 //! Progress of a data file is written in the transaction that loads its rows: either both are there or neither.
 
+mod identity;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use backstay_engine_api::{EngineError, RestoreJob};
+use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::accounts::{self, Account};
 use backstay_mysql::session::is_deadlock;
 use backstay_mysql::{RawSession, Session, quote_text, target};
-use serde_json::json;
 
-use crate::options::Options;
+pub(super) use identity::identity;
 
 /// The schema that holds it while a restore is under way.
 pub(crate) const SCHEMA: &str = "backstay_restore";
@@ -70,7 +71,7 @@ pub(super) struct Control {
 /// Sees to it that no other restore of the kind is under way on the target, for as long as the session lives.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused) if one is.
+/// [`ErrorKind::Refused`] if one is.
 pub(super) fn alone(session: &mut Session) -> Result<(), EngineError> {
     let sql = format!("SELECT GET_LOCK({}, {ENDS_WITHIN})", quote_text(SCHEMA));
     // A cluster may have no such locks; there it is the operator who has to see to it.
@@ -80,9 +81,17 @@ pub(super) fn alone(session: &mut Session) -> Result<(), EngineError> {
     if got.flatten() == Some(1) {
         return Ok(());
     }
+    let holder = format!("SELECT IS_USED_LOCK({})", quote_text(SCHEMA));
+    let holder = session.query_first::<Option<u64>>(holder).ok().flatten().flatten();
     let message = format!("another restore to {} is under way", session.address());
-    Err(EngineError::refused(message)
-        .advise("wait until it has ended; if its process is gone, its session ends in a moment"))
+    let advice = "wait until it has ended; if its process is gone, its session ends in a moment";
+    let error = EngineError::refused(message);
+    Err(match holder {
+        Some(session) => error
+            .detail(format!("session {session} of the server has the lock `{SCHEMA}`"))
+            .advise(format!("{advice}, or end it (KILL {session})")),
+        None => error.advise(advice),
+    })
 }
 
 /// When the server was started, which the name of a guard says.
@@ -96,7 +105,7 @@ impl Control {
     /// Looks for an interrupted restore; `None` if there was none.
     ///
     /// # Errors
-    /// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused) if another restore was interrupted.
+    /// [`ErrorKind::Refused`] if another restore was interrupted.
     pub(super) fn find(session: &mut Session, identity: &str) -> Result<Option<Self>, EngineError> {
         if !target::has_schema(session, SCHEMA)? {
             return Ok(None);
@@ -117,15 +126,7 @@ impl Control {
         let noted: Option<u64> = job.get(&["server_started"]).and_then(|text| text.parse().ok());
         let same = job.get(&["identity"]) == Some(identity);
         let (true, Some(noted)) = (same, noted) else {
-            let message = format!(
-                "the target {} has an unfinished restore of another backup, of another selection, with other options, or by an \
-                 earlier Backstay (schema {SCHEMA})",
-                session.address()
-            );
-            return Err(EngineError::refused(message).advise(format!(
-                "finish that one by running it again as it was; or restore with --overwrite; or, if what it left may stay, run: \
-                 DROP DATABASE {SCHEMA}"
-            )));
+            return Err(identity::another(&session.address(), job.get(&["identity"]), identity));
         };
         let rows: Vec<(Vec<u8>, u64, u64, bool)> = session.query(format!(
             // That waits for what a killed restore has sent to be committed.
@@ -202,6 +203,25 @@ impl Control {
             items: Mutex::default(),
             accounts: HashSet::new(),
         }
+    }
+
+    /// Adds to the error of a restore that has begun what becomes of what it has done.
+    pub(super) fn goes_on(&self, mut error: EngineError, overwrite: bool) -> EngineError {
+        if !self.kept {
+            return error;
+        }
+        error.causes.push(format!(
+            "what is restored so far stays, and its progress is in the schema `{SCHEMA}` of the target"
+        ));
+        let mend = match error.kind {
+            ErrorKind::Cancelled => "",
+            _ => "mend the cause and ",
+        };
+        let without = if overwrite { ", without --overwrite" } else { "" };
+        error
+            .advice
+            .get_or_insert_with(|| format!("{mend}run the same command again{without}: it goes on where it was"));
+        error
     }
 
     /// How far an item is.
@@ -349,17 +369,4 @@ impl Control {
         }
         session.run(format!("DROP DATABASE {SCHEMA}"))
     }
-}
-
-/// What makes a restore the same as another: the backup, what is taken of it, and how.
-pub(super) fn identity(job: &RestoreJob, options: &Options) -> String {
-    json!({
-        "backup": job.chain().first().map(|link| &link.record().id),
-        "selection": job.selection(),
-        "content": format!("{:?}", options.content),
-        "accounts": options.accounts,
-        "defer_indexes": format!("{:?}", options.defer_indexes),
-        "gtid": format!("{:?}", options.gtid),
-    })
-    .to_string()
 }

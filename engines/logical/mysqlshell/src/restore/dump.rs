@@ -4,7 +4,7 @@ mod complete;
 mod select;
 
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::Read;
 
 use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind, RestoreJob};
@@ -22,6 +22,9 @@ pub(super) use complete::Files;
 
 /// The largest JSON or SQL file that is read into memory, in bytes.
 const MAX_FILE: u64 = 256 << 20;
+
+/// What to do about a file that is not what the format says.
+const ANOTHER: &str = "take the file from wherever the dump was copied from, or restore another dump";
 
 /// What of a dump is restored.
 #[derive(Debug)]
@@ -204,6 +207,7 @@ fn base_of(
             ErrorKind::Damaged,
             format!("`{of}` of the dump names `{name}`, and has no base name for it under `basenames`"),
         )
+        .advise(ANOTHER)
     })
 }
 
@@ -212,21 +216,53 @@ fn json<T: DeserializeOwned>(link: &ChainLink, files: &Files, name: &str, rule: 
     from_json(name, &bytes_of(link, name)?)
 }
 
-fn bytes_of(link: &ChainLink, name: &str) -> Result<Vec<u8>, EngineError> {
-    let mut bytes = Vec::new();
-    link.open(name)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// A small file.
+///
+/// # Errors
+/// It can not be read; [`ErrorKind::Damaged`] if it is larger than any that a dump should have.
+pub(super) fn bytes_of(link: &ChainLink, name: &str) -> Result<Vec<u8>, EngineError> {
+    whole(name, link.open(name)?, MAX_FILE)
 }
 
-/// A file of SQL.
+fn whole(name: &str, reader: impl Read, most: u64) -> Result<Vec<u8>, EngineError> {
+    let mut bytes = Vec::new();
+    // One more shows that there is more.
+    reader.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 <= most {
+        return Ok(bytes);
+    }
+    let message = format!(
+        "`{name}` of the dump has more than {most} bytes, which is the most that is read of a JSON or SQL file"
+    );
+    Err(EngineError::new(ErrorKind::Damaged, message)
+        .advise(format!("{ANOTHER}; one that is whole is loaded by MySQL Shell (util.loadDump)")))
+}
+
+/// A small file of text.
 ///
 /// # Errors
 /// It can not be read; [`ErrorKind::Damaged`] if it is not UTF-8.
 pub(super) fn text_of(link: &ChainLink, name: &str) -> Result<String, EngineError> {
     String::from_utf8(bytes_of(link, name)?).map_err(|error| {
-        EngineError::new(ErrorKind::Damaged, format!("`{name}` of the dump is not UTF-8")).because(&error)
+        EngineError::new(ErrorKind::Damaged, format!("`{name}` of the dump is not UTF-8"))
+            .because(&error)
+            .advise(ANOTHER)
     })
 }
 
 /// Sizes of files by name.
 pub(super) type Sizes = HashMap<String, u64>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_is_cut() {
+        assert_eq!(whole("a.sql", &b"SET x"[..], 5).unwrap(), b"SET x");
+        let error = whole("a.sql", &b"SET x"[..], 4).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Damaged);
+        assert!(error.message.starts_with("`a.sql` of the dump has more than 4 bytes"), "{error}");
+        assert!(error.advice.is_some());
+    }
+}

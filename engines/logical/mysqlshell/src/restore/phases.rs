@@ -11,11 +11,11 @@ use backstay_mysql::quote_identifier;
 use super::board::{Board, Task, Work};
 use super::control::{Control, Progress};
 use super::ddl::TableDdl;
-use super::dump::{Dump, Schema, Table, View, text_of};
+use super::dump::{Dump, Schema, Table, View, bytes_of, text_of};
 use super::load::{self, Layout, Load, Stop};
 use super::pool::{Worker, with_each, worse};
 use super::scripts::{Section, at, in_sections, run_file};
-use super::{Restore, settings, tables, views};
+use super::{Restore, histograms, settings, tables, views};
 use crate::format::names;
 use crate::options::{Content, DeferIndexes};
 
@@ -25,8 +25,8 @@ struct Phases<'r, 'a> {
     control: &'r Control,
     /// A session for each thread.
     workers: Vec<Worker>,
-    /// Texts of the schemas' files; without definitions, empty.
-    scripts: Vec<String>,
+    /// The schemas' files; without definitions, empty.
+    scripts: Vec<Vec<u8>>,
 }
 
 /// For a schema that is there, such as the empty `test` of some installations: it gets the character set and all else that CREATE
@@ -44,7 +44,7 @@ fn alter_database(create: &str) -> Option<String> {
 /// The server's; the dump's; the job is cancelled.
 pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<Notice>, EngineError> {
     let job = restore.job;
-    let settings = settings::settings(&mut restore.session, &restore.options, restore.dump.instance.tz_utc)?;
+    let settings = settings::settings(&mut restore.session, &restore.options, &restore.dump.instance)?;
     let mut restorer = Restorer::default();
     if restore.takes_accounts() {
         job.doing("restoring accounts");
@@ -64,12 +64,9 @@ pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<No
         scripts: Vec::new(),
     };
     let ddl = phases.definitions()?;
-    let unsynced = match control.has_all_rows() {
+    let of_rows = match control.has_all_rows() {
         true => phases.unsynced()?,
-        false => {
-            phases.rows(&ddl)?;
-            Vec::new()
-        }
+        false => phases.rows(&ddl)?,
     };
     let left_out = match phases.restore.options.beside {
         true => phases.without_foreign_keys(&ddl),
@@ -93,7 +90,7 @@ pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<No
     let broken = phases.views_and_triggers()?;
     phases.sections(|section| section == Section::Event)?;
     let mut notices = phases.notices();
-    notices.extend(unsynced);
+    notices.extend(of_rows);
     notices.extend(left_out);
     notices.extend(broken);
     notices.extend(phases.of_old_sequences(&ddl));
@@ -117,8 +114,8 @@ impl Phases<'_, '_> {
         restore.job.doing("making schemas and tables");
         for schema in &restore.dump.schemas {
             self.scripts.push(match schema.file.includes_ddl {
-                true => text_of(restore.link, &names::sql(&schema.base))?,
-                false => String::new(),
+                true => bytes_of(restore.link, &names::sql(&schema.base))?,
+                false => Vec::new(),
             });
         }
         self.schemas()?;
@@ -157,7 +154,7 @@ impl Phases<'_, '_> {
                 .filter(|statement| statement.section == Section::Database)
             {
                 let (from, to) = (quote_identifier(&schema.name), quote_identifier(&schema.target));
-                let mut sql = statement.sql.replacen(&from, &to, 1);
+                let mut sql = String::from_utf8_lossy(statement.sql).replacen(&from, &to, 1);
                 if !there.is_empty() {
                     let Some(alter) = alter_database(&sql) else { continue };
                     sql = alter;
@@ -174,11 +171,11 @@ impl Phases<'_, '_> {
     fn sequences(&mut self) -> Result<(), EngineError> {
         let restore = self.restore;
         for (schema, text) in restore.dump.schemas.iter().zip(&self.scripts) {
-            let wanted: HashSet<String> = schema
+            let wanted: HashSet<Vec<u8>> = schema
                 .file
                 .sequences
                 .iter()
-                .map(|name| format!("{}.{}", quote_identifier(&schema.name), quote_identifier(name)))
+                .map(|name| format!("{}.{}", quote_identifier(&schema.name), quote_identifier(name)).into_bytes())
                 .collect();
             let worker = &mut self.workers[0];
             sections_of(
@@ -203,8 +200,8 @@ impl Phases<'_, '_> {
         Ok(())
     }
 
-    /// All rows, and indexes of each table once its rows are there.
-    fn rows(&mut self, ddl: &[TableDdl]) -> Result<(), EngineError> {
+    /// All rows, and indexes and histograms of each table once its rows are there. Says which histograms were left out.
+    fn rows(&mut self, ddl: &[TableDdl]) -> Result<Vec<Notice>, EngineError> {
         let restore = self.restore;
         let control = self.control;
         let all: Vec<&Table> = restore.dump.tables().collect();
@@ -217,6 +214,8 @@ impl Phases<'_, '_> {
         let board = Board::new(work.collect());
         let layouts: Vec<OnceLock<Layout>> = all.iter().map(|_| OnceLock::new()).collect();
         let stop = Stop::of(restore.job);
+        let with_histograms = histograms::wanted(restore);
+        let left_out: Mutex<Vec<Notice>> = Mutex::default();
         let failed = Mutex::new(None);
         let perform = |worker: &mut Worker, task| match task {
             Task::Load { table, chunk } => {
@@ -248,13 +247,20 @@ impl Phases<'_, '_> {
                 }
                 .run(worker)
             }
-            Task::Indexes { table } => match ddl.get(table) {
-                Some(ddl) => {
+            Task::Indexes { table } => {
+                let (Some(ddl), table) = (ddl.get(table), all[table]) else {
+                    return Ok(());
+                };
+                stop.check()?;
+                tables::add_indexes(worker, table, ddl, control.resumed)?;
+                if with_histograms {
                     stop.check()?;
-                    tables::add_indexes(worker, all[table], ddl, control.resumed)
+                    let notices = histograms::make(worker, table)?;
+                    let mut left_out = left_out.lock().unwrap_or_else(PoisonError::into_inner);
+                    left_out.extend(notices);
                 }
-                None => Ok(()),
-            },
+                Ok(())
+            }
         };
         thread::scope(|scope| {
             for worker in &mut self.workers {
@@ -272,10 +278,10 @@ impl Phases<'_, '_> {
                 });
             }
         });
-        failed
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .map_or(Ok(()), Err)
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(left_out.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 
     /// After an interruption: rows of an engine without transactions may be there in part. If the server was started again since, it may
@@ -436,7 +442,7 @@ fn views_of(dump: &Dump) -> Vec<&View> {
 fn sections_of(
     worker: &mut Worker,
     schema: &Schema,
-    text: &str,
+    text: &[u8],
     wanted: impl Fn(Section<'_>) -> bool,
 ) -> Result<(), EngineError> {
     let all = in_sections(text);

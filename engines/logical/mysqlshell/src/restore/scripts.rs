@@ -3,7 +3,7 @@
 use backstay_engine_api::EngineError;
 use backstay_engine_api::job::ChainLink;
 
-use super::dump::text_of;
+use super::dump::bytes_of;
 use super::pool::Worker;
 use super::statements::{Piece, Statements, starts_with_word};
 
@@ -14,7 +14,7 @@ pub(super) enum Section<'a> {
     None,
     Database,
     /// A sequence of MariaDB's, and its name as the comment has it.
-    Sequence(&'a str),
+    Sequence(&'a [u8]),
     /// A routine, a package, a library.
     Routine,
     Event,
@@ -24,37 +24,50 @@ pub(super) enum Section<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InSection<'a> {
     pub(super) section: Section<'a>,
-    pub(super) sql: &'a str,
+    pub(super) sql: &'a [u8],
     pub(super) line: usize,
 }
 
 /// The statements of a file in their sections, without USE.
-pub(super) fn in_sections(text: &str) -> Vec<InSection<'_>> {
+pub(super) fn in_sections(text: &[u8]) -> Vec<InSection<'_>> {
     let mut section = Section::None;
     let mut all = Vec::new();
     for piece in Statements::new(text) {
         match piece {
             Piece::Comment(comment) => {
-                if let Some(what) = comment.strip_prefix("begin ") {
-                    section = match what.split_once(' ') {
-                        Some(("database", _)) => Section::Database,
-                        Some(("sequence", name)) => Section::Sequence(name),
-                        Some(("event", _)) => Section::Event,
-                        _ => Section::Routine,
-                    };
-                } else if comment.starts_with("end ") {
+                if let Some(what) = comment.strip_prefix(b"begin ") {
+                    section = begun(what);
+                } else if comment.starts_with(b"end ") {
                     section = Section::None;
                 }
             }
             Piece::Statement { sql, .. } if starts_with_word(sql, "USE") => {}
+            // Older shells put no comments around it.
+            Piece::Statement { sql, line } if section == Section::None && starts_with_word(sql, "CREATE DATABASE") => {
+                all.push(InSection {
+                    section: Section::Database,
+                    sql,
+                    line,
+                });
+            }
             Piece::Statement { sql, line } => all.push(InSection { section, sql, line }),
         }
     }
     all
 }
 
-/// Runs a file's statements in a schema, but for its own USE. `change` is given each statement, and says what is to be run
-/// instead.
+fn begun(what: &[u8]) -> Section<'_> {
+    let blank = memchr::memchr(b' ', what).unwrap_or(what.len());
+    match (&what[..blank], what.get(blank + 1..)) {
+        (b"database", Some(_)) => Section::Database,
+        (b"sequence", Some(name)) => Section::Sequence(name),
+        (b"event", Some(_)) => Section::Event,
+        _ => Section::Routine,
+    }
+}
+
+/// Runs a file's statements in a schema, but for its own USE. `change` is given each statement that is UTF-8, and says what is to be
+/// run instead.
 ///
 /// # Errors
 /// The server's, with the file and the line of the statement.
@@ -65,11 +78,12 @@ pub(super) fn run_file(
     schema: &str,
     mut change: impl FnMut(&str) -> Result<Option<String>, EngineError>,
 ) -> Result<(), EngineError> {
-    let text = text_of(link, file)?;
+    let text = bytes_of(link, file)?;
     worker.in_schema(schema)?;
     for statement in in_sections(&text) {
-        let sql = change(statement.sql).map_err(|error| at(error, file, statement.line))?;
-        let result = worker.session.run(sql.as_deref().unwrap_or(statement.sql));
+        let changed = str::from_utf8(statement.sql).map_or(Ok(None), &mut change);
+        let changed = changed.map_err(|error| at(error, file, statement.line))?;
+        let result = worker.session.run(changed.as_deref().map_or(statement.sql, str::as_bytes));
         result.map_err(|error| at(error, file, statement.line))?;
     }
     Ok(())
@@ -90,14 +104,28 @@ mod tests {
         let text = "-- begin database `a`\nCREATE DATABASE a;\n-- end database `a`\nUSE `a`;\nSET x;\n\
                     -- begin event `a`.`e`\nCREATE EVENT e;\n-- end event `a`.`e`\n\
                     -- begin function `a`.`f`\nCREATE FUNCTION f;\n-- end function `a`.`f`\n";
-        let found: Vec<(Section<'_>, &str)> = in_sections(text).iter().map(|one| (one.section, one.sql)).collect();
+        let found = |text: &'static str| -> Vec<(Section<'_>, &str)> {
+            let all = in_sections(text.as_bytes());
+            all.iter().map(|one| (one.section, str::from_utf8(one.sql).unwrap())).collect()
+        };
         assert_eq!(
-            found,
+            found(text),
             [
                 (Section::Database, "CREATE DATABASE a"),
                 (Section::None, "SET x"),
                 (Section::Event, "CREATE EVENT e"),
                 (Section::Routine, "CREATE FUNCTION f"),
+            ]
+        );
+        // As older shells write it.
+        let text = "-- Current Database: a\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `a`;\nUSE `a`;\nSET x;\n\
+                    -- begin sequence `a`.`s`\nCREATE SEQUENCE s;\n-- end sequence\n";
+        assert_eq!(
+            found(text),
+            [
+                (Section::Database, "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a`"),
+                (Section::None, "SET x"),
+                (Section::Sequence(b"`a`.`s`"), "CREATE SEQUENCE s"),
             ]
         );
     }

@@ -3,6 +3,7 @@
 use backstay_engine_api::EngineError;
 use backstay_mysql::Session;
 
+use crate::format::instance::InstanceFile;
 use crate::options::Options;
 
 /// For how long a statement waits for a row that another session has locked, in seconds: the restore's own sessions hold one for
@@ -13,7 +14,11 @@ const ROW_LOCK_WAIT: u32 = 600;
 ///
 /// # Errors
 /// The server's.
-pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> Result<Vec<String>, EngineError> {
+pub(super) fn settings(
+    session: &mut Session,
+    options: &Options,
+    dump: &InstanceFile,
+) -> Result<Vec<String>, EngineError> {
     let mut all = vec![
         // The least that all engines have; MyRocks has no other below its own.
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
@@ -22,7 +27,7 @@ pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> R
             options.lock_wait
         ),
     ];
-    if utc {
+    if dump.tz_utc {
         all.push("SET SESSION time_zone = '+00:00'".to_owned());
     }
     if options.skip_binary_log {
@@ -39,8 +44,9 @@ pub(super) fn settings(session: &mut Session, options: &Options, utc: bool) -> R
     };
     // So that every warning of a statement can be looked at.
     set("max_error_count", "65535")?;
-    // A dump has the keys that its tables had, and no other.
-    set("sql_generate_invisible_primary_key", "OFF")?;
+    // A dump has the keys that its tables had, and no other; unless its shell was told to leave it to the loader to make some.
+    let makes_keys = dump.compatibility_options.iter().any(|option| option == "create_invisible_pks");
+    set("sql_generate_invisible_primary_key", if makes_keys { "ON" } else { "OFF" })?;
     set("restrict_fk_on_non_standard_key", "OFF")?;
     set("sql_require_primary_key", "OFF")?;
     // A table that was made without this may have a format or a width that it forbids.

@@ -1,22 +1,25 @@
 //! [`Statements`]: an SQL file cut into its statements, as a client would send them: with DELIMITER, quotes and comments.
+//!
+//! A file is bytes: a shell writes the text of a routine, trigger, event or view in the character set of its client, which the file
+//! sets before it. All that a file is cut by is ASCII.
 
 /// What a file has, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A comment's line that stands between statements, without its `-- `. Dumps mark by them what a statement makes.
-    Comment(&'a str),
+    Comment(&'a [u8]),
     /// A statement, without its delimiter, and the line (from 1) on which it begins.
-    Statement { sql: &'a str, line: usize },
+    Statement { sql: &'a [u8], line: usize },
 }
 
 /// Cuts a file.
 #[derive(Debug)]
 pub(super) struct Statements<'a> {
-    text: &'a str,
+    text: &'a [u8],
     /// Where to go on, in bytes.
     at: usize,
     line: usize,
-    delimiter: &'a str,
+    delimiter: &'a [u8],
     /// What the `sql_mode` that the file itself sets says of `\` in strings, and of `"`.
     backslash_escapes: bool,
     ansi_quotes: bool,
@@ -24,42 +27,41 @@ pub(super) struct Statements<'a> {
 
 impl<'a> Statements<'a> {
     /// Of a file's text.
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a [u8]) -> Self {
         Self {
             text,
             at: 0,
             line: 1,
-            delimiter: ";",
+            delimiter: b";",
             backslash_escapes: true,
             ansi_quotes: false,
         }
     }
 
-    fn rest(&self) -> &'a str {
+    fn rest(&self) -> &'a [u8] {
         &self.text[self.at..]
     }
 
     fn advance(&mut self, bytes: usize) {
-        self.line += memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.at..self.at + bytes]).count();
+        self.line += memchr::memchr_iter(b'\n', &self.text[self.at..self.at + bytes]).count();
         self.at += bytes;
     }
 
-    fn take_line(&mut self) -> &'a str {
+    fn take_line(&mut self) -> &'a [u8] {
         let rest = self.rest();
-        let line = rest.split('\n').next().unwrap_or(rest);
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
         self.advance((line.len() + 1).min(rest.len()));
-        line.trim_end_matches('\r')
+        line.trim_ascii_end()
     }
 
     /// The length of the statement that begins here, and of it with its delimiter.
     fn end(&self) -> (usize, usize) {
-        let bytes = self.rest().as_bytes();
-        let delimiter = self.delimiter.as_bytes();
+        let bytes = self.rest();
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
-            if rest.starts_with(delimiter) {
-                return (at, at + delimiter.len());
+            if rest.starts_with(self.delimiter) {
+                return (at, at + self.delimiter.len());
             }
             at += match rest[0] {
                 quote @ (b'\'' | b'"' | b'`') => self.quoted(rest, quote),
@@ -95,9 +97,13 @@ impl<'a> Statements<'a> {
     }
 
     /// A body may have been written under an `sql_mode` in which `\` is an ordinary character; the file sets it before.
-    fn note_sql_mode(&mut self, sql: &str) {
-        let code = sql.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
-        if code.len() < 300 && starts_with_word(code, "SET") && code.to_ascii_lowercase().contains("sql_mode") {
+    fn note_sql_mode(&mut self, sql: &[u8]) {
+        if sql.len() > 300 {
+            return;
+        }
+        let code = String::from_utf8_lossy(sql);
+        let code = code.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        if starts_with_word(code.as_bytes(), "SET") && code.to_ascii_lowercase().contains("sql_mode") {
             // `SET @saved = @@sql_mode` changes nothing.
             if code
                 .split_whitespace()
@@ -118,30 +124,31 @@ impl<'a> Iterator for Statements<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let rest = self.rest();
-            let blank = rest.len() - rest.trim_start().len();
+            let blank = rest.len() - rest.trim_ascii_start().len();
             self.advance(blank);
             let rest = self.rest();
             if rest.is_empty() {
                 return None;
             }
-            if rest.starts_with("--") && rest[2..].chars().next().is_none_or(char::is_whitespace) {
+            if rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace) {
                 let line = self.take_line();
-                return Some(Piece::Comment(line[2..].trim()));
+                return Some(Piece::Comment(line[2..].trim_ascii()));
             }
-            if rest.starts_with('#') {
+            if rest.starts_with(b"#") {
                 self.take_line();
                 continue;
             }
             if starts_with_word(rest, "DELIMITER") {
                 let line = self.take_line();
-                if let Some(delimiter) = line.split_whitespace().nth(1) {
+                let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+                if let Some(delimiter) = words.nth(1) {
                     self.delimiter = delimiter;
                 }
                 continue;
             }
             let line = self.line;
             let (length, whole) = self.end();
-            let sql = rest[..length].trim_end();
+            let sql = rest[..length].trim_ascii_end();
             self.advance(whole);
             if !sql.is_empty() {
                 self.note_sql_mode(sql);
@@ -152,10 +159,9 @@ impl<'a> Iterator for Statements<'a> {
 }
 
 /// Whether a text begins with a word, in whatever case, and then a blank.
-pub(super) fn starts_with_word(text: &str, word: &str) -> bool {
-    text.get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word))
-        && text[word.len()..].starts_with(|c: char| c.is_whitespace())
+pub(super) fn starts_with_word(text: &[u8], word: &str) -> bool {
+    text.split_at_checked(word.len())
+        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(word.as_bytes()) && rest.first().is_some_and(u8::is_ascii_whitespace))
 }
 
 fn to_line_end(bytes: &[u8]) -> usize {
@@ -167,9 +173,9 @@ mod tests {
     use super::*;
 
     fn statements(text: &str) -> Vec<&str> {
-        Statements::new(text)
+        Statements::new(text.as_bytes())
             .filter_map(|piece| match piece {
-                Piece::Statement { sql, .. } => Some(sql),
+                Piece::Statement { sql, .. } => str::from_utf8(sql).ok(),
                 Piece::Comment(_) => None,
             })
             .collect()
@@ -216,18 +222,18 @@ mod tests {
     #[test]
     fn comments_and_lines() {
         let text = "-- head\n\nSELECT\n 1;\n-- begin event `a`.`b`\nx;\n--\n";
-        let pieces: Vec<Piece<'_>> = Statements::new(text).collect();
+        let pieces: Vec<Piece<'_>> = Statements::new(text.as_bytes()).collect();
         assert_eq!(
             pieces,
             [
-                Piece::Comment("head"),
+                Piece::Comment(b"head"),
                 Piece::Statement {
-                    sql: "SELECT\n 1",
+                    sql: b"SELECT\n 1",
                     line: 3
                 },
-                Piece::Comment("begin event `a`.`b`"),
-                Piece::Statement { sql: "x", line: 6 },
-                Piece::Comment(""),
+                Piece::Comment(b"begin event `a`.`b`"),
+                Piece::Statement { sql: b"x", line: 6 },
+                Piece::Comment(b""),
             ]
         );
     }

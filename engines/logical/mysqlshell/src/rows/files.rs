@@ -4,11 +4,10 @@ use std::io::Write as _;
 
 use backstay_engine_api::{Attributes, EngineError, ObjectWriter, Storage};
 
+use super::Shared;
 use super::encode::{Files, Totals};
 use super::source::Source;
-use super::{Shared, extension};
 use crate::format::names;
-use crate::options::Compression;
 
 /// The `kind` of objects with rows.
 pub(crate) const DATA: &str = "table-data";
@@ -37,18 +36,15 @@ impl<'s, 'a> DataFiles<'s, 'a> {
         number: usize,
         last: bool,
     ) -> Result<Self, EngineError> {
-        let name = names::chunk(source.base(), number as u64, last, extension(shared.options));
-        let storage = match shared.options.compression {
-            Compression::Zstd => Storage::Zstd,
-            Compression::None => Storage::Store,
-        };
-        let writer = Some(shared.job.create(&name, attributes(DATA, source), storage)?);
+        let compression = shared.options.compression;
+        let name = names::chunk(source.base(), number as u64, last, compression.extension());
+        let writer = shared.job.create(&name, attributes(DATA, source), compression.storage())?;
         Ok(Self {
             shared,
             source,
             number,
             name,
-            writer,
+            writer: Some(writer),
         })
     }
 

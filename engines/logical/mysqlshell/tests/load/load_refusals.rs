@@ -179,6 +179,9 @@ fn rows_that_do_not_fit() {
         let target = bed();
         let error = restore(with(name, bytes), &target).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
+        let kept = error.causes.last().unwrap();
+        assert!(kept.contains("is in the schema `backstay_restore`"), "{error}");
+        assert!(error.advice.is_some(), "{error}");
         // Mended, it goes on.
         restore(all.clone(), &target).unwrap();
     }

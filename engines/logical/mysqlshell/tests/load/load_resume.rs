@@ -97,7 +97,16 @@ fn only_the_same_restore_goes_on() {
         )
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
-    assert!(error.message.contains("unfinished restore"), "{error}");
+    assert!(error.message.contains("unfinished restore with other options"), "{error}");
+    assert_eq!(
+        error.causes,
+        [
+            "unfinished: backup given, all of it, defer_indexes = all",
+            "this one: backup given, all of it, defer_indexes = none"
+        ]
+    );
+    let command = "backstay restore given --to-server URL --option defer_indexes=all;";
+    assert!(error.advice.as_ref().unwrap().contains(command), "{error}");
     host.restore(
         target.address(),
         true,
@@ -256,6 +265,8 @@ fn one_at_a_time() {
         let error = host.restore_all(target.address(), json!({})).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
         assert!(error.message.contains("is under way"), "{error}");
+        let kill = format!("KILL {}", other.connection_id());
+        assert!(error.advice.as_ref().unwrap().contains(&kill), "{error}");
         drop(other);
         host.restore_all(target.address(), json!({})).unwrap();
     }

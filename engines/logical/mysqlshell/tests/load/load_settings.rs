@@ -1,4 +1,4 @@
-//! What is in a backup loads whatever a target demands of new tables and rows.
+//! What is in a backup loads whatever a target demands of new tables and rows, and whatever schemas it has already.
 
 use backstay_bed::{TestServer, on_both, run};
 use backstay_mysql::Flavour;
@@ -7,7 +7,11 @@ use serde_json::json;
 use crate::TestHost;
 use crate::describe::{assert_same, describe};
 
-on_both!(what_a_target_demands, defaults_that_are_no_text);
+on_both!(
+    what_a_target_demands,
+    defaults_that_are_no_text,
+    an_empty_schema_that_is_there
+);
 
 fn what_a_target_demands(flavour: Flavour) {
     let source = TestServer::start(flavour);
@@ -87,4 +91,35 @@ fn defaults_that_are_no_text(flavour: Flavour) {
         .query("SELECT CONCAT_WS(' ', HEX(k), HEX(v), HEX(w), t) FROM d.t")
         .unwrap();
     assert_eq!(rows, ["FF00 27FE5C0A00E9 706C61696E é"; 2]);
+}
+
+/// As the `test` that some installations have: it becomes what the backup has.
+fn an_empty_schema_that_is_there(flavour: Flavour) {
+    let source = TestServer::start(flavour);
+    run(
+        &mut source.session(),
+        &[
+            "CREATE DATABASE `it's ``there``` CHARACTER SET latin1 COLLATE latin1_german1_ci",
+            "CREATE TABLE `it's ``there```.t (id INT PRIMARY KEY, t VARCHAR(9))",
+            "INSERT INTO `it's ``there```.t VALUES (1, 'é')",
+        ],
+    );
+    let host = TestHost::new();
+    host.backup(source.address(), json!({"accounts": false, "compression": "none"}))
+        .unwrap();
+    let target = TestServer::start(flavour);
+    let mut found = target.session();
+    run(
+        &mut found,
+        &["CREATE DATABASE `it's ``there``` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"],
+    );
+    host.restore_all(target.address(), json!({"accounts": false})).unwrap();
+    let schema = "SELECT CONCAT(DEFAULT_CHARACTER_SET_NAME, ' ', DEFAULT_COLLATION_NAME) FROM information_schema.SCHEMATA \
+                  WHERE SCHEMA_NAME LIKE 'it%'";
+    assert_eq!(
+        found.query_first::<String>(schema).unwrap().as_deref(),
+        Some("latin1 latin1_german1_ci")
+    );
+    let row = "SELECT CONCAT(id, t) FROM `it's ``there```.t";
+    assert_eq!(found.query_first::<String>(row).unwrap().as_deref(), Some("1é"));
 }

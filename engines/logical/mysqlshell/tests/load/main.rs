@@ -6,11 +6,14 @@ mod craft;
 mod describe;
 mod load_events;
 mod load_fixtures;
+mod load_histograms;
+mod load_lost;
 mod load_refusals;
 mod load_restarted;
 mod load_resume;
 mod load_selection;
 mod load_settings;
+mod load_shells;
 mod load_text;
 mod load_values;
 

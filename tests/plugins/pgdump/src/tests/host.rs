@@ -96,6 +96,7 @@ impl Backup {
             objects: state.objects.len() as u64,
             bytes: 0,
             stored_bytes: 0,
+            partial: false,
             notices: Vec::new(),
             log: None,
             state: Value::Null,

@@ -3,7 +3,7 @@
 use backstay_engine_api::job::ChainLink;
 use backstay_engine_api::{EngineError, ErrorKind};
 
-use super::{Chunk, Schema, Sizes, Table};
+use super::{ANOTHER, Chunk, Schema, Sizes, Table};
 use crate::format::done::DoneFile;
 use crate::format::instance::InstanceFile;
 use crate::format::names;
@@ -50,7 +50,7 @@ impl Files {
             ErrorKind::Damaged,
             format!("the dump is not whole: it has no `{name}`; {rule}"),
         )
-        .advise("take the file from wherever the dump was copied from, or restore another dump"))
+        .advise(ANOTHER))
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn check_instance(file: &InstanceFile) -> Result<(), EngineError> {
     let mut numbers = file.version.split('.').map(str::parse::<u64>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
         let message = format!("`@.json` of the dump says no version of the format: `{}`", file.version);
-        return Err(EngineError::new(ErrorKind::Damaged, message));
+        return Err(EngineError::new(ErrorKind::Damaged, message).advise(ANOTHER));
     };
     if (major, minor) > FORMAT {
         return Err(later(format!(
@@ -134,12 +134,14 @@ pub(super) fn check_table(
         && options.lines_terminated_by == "\n";
     let charset = options.default_character_set.as_str();
     if !usual || !CHARACTER_SETS.contains(&charset) {
-        return Err(later(format!(
-            "the data files of {}.{} are not tab-separated utf8mb4 text, of which dumps are made; `{}` says so",
+        return Err(EngineError::refused(format!(
+            "the data files of {}.{} are not tab-separated utf8mb4 text; `{}` says how they were dumped (dialect, fieldsTerminatedBy, \
+             fieldsEnclosedBy, fieldsEscapedBy, linesTerminatedBy, defaultCharacterSet)",
             table.schema,
             table.name,
             names::json(&table.base)
-        )));
+        ))
+        .advise("load it with MySQL Shell's util.loadDump(), or dump again without these options"));
     }
     if let Some((column, function)) = options
         .decode_columns
@@ -163,6 +165,12 @@ pub(super) fn check_table(
                 let last = names::chunk(base, number, true, extension);
                 if files.has(&last) {
                     chunks.push(last);
+                    break;
+                }
+                let whole = names::whole(base, extension);
+                // Old shells do not cut an empty table that was to be cut.
+                if number == 0 && files.has(&whole) {
+                    chunks.push(whole);
                     break;
                 }
                 let next = names::chunk(base, number, false, extension);

@@ -19,10 +19,14 @@ pub(super) struct Decoder {
     columns: Vec<Decoding>,
     /// The column in which the next byte is.
     column: usize,
+    /// Whether some of the value was seen.
+    begun: bool,
     /// Characters of an encoded value that do not make up a byte yet.
     held: Vec<u8>,
     /// The value is `\N`.
     null: bool,
+    /// The last byte was the `\` of a line break.
+    escaped: bool,
     bytes: Vec<u8>,
 }
 
@@ -32,8 +36,10 @@ impl Decoder {
         Self {
             columns,
             column: 0,
+            begun: false,
             held: Vec::new(),
             null: false,
+            escaped: false,
             bytes: Vec::new(),
         }
     }
@@ -64,19 +70,43 @@ impl Decoder {
         Ok(())
     }
 
-    fn value(
-        &mut self,
-        decoding: Decoding,
-        mut value: &[u8],
-        ends: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EngineError> {
-        let group = if decoding == Decoding::Base64 { 4 } else { 2 };
-        if self.null || (self.held.is_empty() && value.first() == Some(&b'\\')) {
+    fn value(&mut self, decoding: Decoding, value: &[u8], ends: bool, out: &mut Vec<u8>) -> Result<(), EngineError> {
+        self.null |= !self.begun && value.first() == Some(&b'\\');
+        self.begun = !ends && (self.begun || !value.is_empty());
+        if self.null {
             self.null = !ends;
             out.extend_from_slice(value);
             return Ok(());
         }
+        match decoding == Decoding::Base64 && (self.escaped || value.contains(&b'\\')) {
+            true => {
+                let value = self.without_line_breaks(value)?;
+                self.encoded(decoding, &value, out)?;
+            }
+            false => self.encoded(decoding, value, out)?,
+        }
+        if ends && (self.escaped || !self.held.is_empty()) {
+            return Err(wrong("a value in base64 or hexadecimal is cut short"));
+        }
+        Ok(())
+    }
+
+    /// The server's TO_BASE64 breaks its lines after 76 characters, and old shells wrote the breaks as `\n`.
+    fn without_line_breaks(&mut self, value: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let mut text = Vec::with_capacity(value.len());
+        for byte in value {
+            match (self.escaped, byte) {
+                (true, b'n') => self.escaped = false,
+                (true, _) => return Err(wrong("a value in base64 has an escape that is no line break")),
+                (false, b'\\') => self.escaped = true,
+                (false, byte) => text.push(*byte),
+            }
+        }
+        Ok(text)
+    }
+
+    fn encoded(&mut self, decoding: Decoding, mut value: &[u8], out: &mut Vec<u8>) -> Result<(), EngineError> {
+        let group = if decoding == Decoding::Base64 { 4 } else { 2 };
         if !self.held.is_empty() {
             let need = value.len().min(group - self.held.len());
             self.held.extend_from_slice(&value[..need]);
@@ -89,9 +119,6 @@ impl Decoder {
         let whole = value.len() / group * group;
         self.groups(decoding, &value[..whole], out)?;
         self.held.extend_from_slice(&value[whole..]);
-        if ends && !self.held.is_empty() {
-            return Err(wrong("a value in base64 or hexadecimal is cut short"));
-        }
         Ok(())
     }
 
@@ -159,11 +186,32 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_are_broken() {
+        let all: Vec<u8> = (0..=255).collect();
+        let encoded = STANDARD.encode(&all);
+        let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+        let text = format!("1\t{}\n\\N\t\\N\n", lines.join("\\n"));
+        let mut expected = b"1\t".to_vec();
+        escape(&all, &mut expected);
+        expected.extend_from_slice(b"\n\\N\t\\N\n");
+        for size in [1, 2, 3, 76, 77, 78, 10_000] {
+            let mut decoder = Decoder::new(vec![Decoding::None, Decoding::Base64]);
+            let mut out = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                decoder.decode(piece, &mut out).unwrap();
+            }
+            assert_eq!(out, expected, "{size}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong() {
         for (text, expected) in [
             ("YQ=\n", "a value in base64 or hexadecimal is cut short"),
             ("Y?==\n", "a value is no base64: Invalid symbol 63, offset 1."),
             ("YQ==YQ==\n", "a value is no base64: Invalid symbol 61, offset 2."),
+            ("YQ==\\\n", "a value in base64 or hexadecimal is cut short"),
+            ("YQ==\\t\n", "a value in base64 has an escape that is no line break"),
             ("YQ==\tx\n", "a row has more columns than the dump says"),
         ] {
             let error = Decoder::new(vec![Decoding::Base64])
