@@ -38,7 +38,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 
 /// Why nothing stands on a backup that is [`partial`](BackupRecord::partial).
-pub(crate) const PARTIAL: &str = "it was told to leave out some of the server's schemas, tables or rows, and the log has all of them";
+pub(crate) const PARTIAL: &str =
+    "it was told to leave out some of the server's schemas, tables or rows, and the log has all of them";
 
 pub(crate) use history::CLOCKS;
 pub use place::{Origin, origin_of};

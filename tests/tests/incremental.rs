@@ -372,7 +372,14 @@ fn a_part_is_passed_over(flavour: Flavour) {
     let chain = Chain::full(&backstay, "mysqlshell");
     // So that the next one is newer by its id.
     thread::sleep(Duration::from_millis(1100));
-    let arguments = ["backup", "--engine", "mysqlshell", "--option", "content=\"definitions\"", "--json"];
+    let arguments = [
+        "backup",
+        "--engine",
+        "mysqlshell",
+        "--option",
+        "content=\"definitions\"",
+        "--json",
+    ];
     let part = backstay.run(&arguments).ok().json();
     assert_eq!(part["backup"]["partial"], true, "{part}");
     assert!(backstay.run(&["list"]).ok().stdout.contains("mysqlshell, a part"));
@@ -385,7 +392,11 @@ fn a_part_is_passed_over(flavour: Flavour) {
         .run(&["recover", "--latest", "--to-server", &target.url(), "--json"])
         .ok()
         .json();
-    assert_eq!(recovered["recovered"]["plan"]["chain"], json!([chain.full]), "{recovered}");
+    assert_eq!(
+        recovered["recovered"]["plan"]["chain"],
+        json!([chain.full]),
+        "{recovered}"
+    );
     assert_same(&source, &target);
 }
 

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn signals_that_are_ignored() {
-        let status = "Name:\tbackstay\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
+        let status =
+            "Name:\tbackstay\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
         let ignored: Vec<i32> = (1..=64).filter(|signal| is_ignored(status, *signal)).collect();
         assert_eq!(ignored, [1, 13]);
         assert!(!is_ignored("", 1));

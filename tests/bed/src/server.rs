@@ -33,7 +33,7 @@ const MYSQL: &[&str] = &[
 const MYSQL_LOG: &str = "--innodb-redo-log-capacity=8M";
 const MARIADB: &[&str] = &[MARIADB_LOG, "--gtid-strict-mode=ON"];
 const MARIADB_LOG: &str = "--innodb-log-file-size=8M";
-const PAGE_SIZE: &str = "--innodb-page-size=";
+const FIXED: [&str; 2] = ["--innodb-page-size=", "--lower-case-table-names="];
 
 /// A running server with a data directory of its own. It listens on a socket and on a port of 127.0.0.1.
 #[derive(Debug)]
@@ -79,13 +79,13 @@ impl TestServer {
             .expect("a directory for the server");
         let data = dir.path().join("data");
         let log_size = if flavour.is_mariadb() { MARIADB_LOG } else { MYSQL_LOG };
-        // A page's size is fixed when the server is made, too.
+        // These are fixed when the server is made, too.
         let mut made_with = vec![log_size];
         made_with.extend(
             arguments
                 .iter()
                 .map(AsRef::as_ref)
-                .filter(|argument| argument.starts_with(PAGE_SIZE)),
+                .filter(|argument| FIXED.iter().any(|fixed| argument.starts_with(fixed))),
         );
         template::copy_to(flavour, &made_with, &data);
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.as_ref().to_owned()).collect();

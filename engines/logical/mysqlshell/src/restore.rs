@@ -36,8 +36,9 @@ use control::Control;
 pub(crate) use control::SCHEMA as CONTROL_SCHEMA;
 use dump::{Dump, bytes_of, text_of};
 use redo_log::RedoLog;
-use scripts::{Section, in_sections};
 pub(crate) use redo_log::on_after_a_kill as redo_log_on_after_a_kill;
+use scripts::{InSection, Section, in_sections};
+use statements::starts_with_word;
 
 /// What the steps of a restore share.
 struct Restore<'a> {
@@ -336,7 +337,9 @@ impl Restore<'_> {
         for schema in self.dump.schemas.iter().filter(|schema| schema.file.includes_ddl) {
             let file = names::sql(&schema.base);
             let text = bytes_of(self.link, &file)?;
-            if !in_sections(&text).iter().any(|statement| statement.section == Section::Database) {
+            let creates =
+                |one: &InSection<'_>| one.section == Section::Database && starts_with_word(one.sql, "CREATE DATABASE");
+            if !in_sections(&text).iter().any(creates) {
                 let message = format!("`{file}` of the dump has no CREATE DATABASE");
                 return Err(EngineError::new(ErrorKind::Damaged, message).advise("restore another dump"));
             }

@@ -79,9 +79,8 @@ pub(crate) fn server_error(code: u16, state: &str, said: &str, sql: &str, accoun
         EngineError::new(kind, format!("the server refused `{sql_shown}`")).detail(format!("{code} ({state}): {said}"));
     match code {
         1021 => error.advise("make room on the server's disk, and try again"),
-        1114 => error.advise(
-            "make room on the server's disk, and try again; a table in memory is full at max_heap_table_size",
-        ),
+        1114 => error
+            .advise("make room on the server's disk, and try again; a table in memory is full at max_heap_table_size"),
         1205 => error.advise("see who holds the lock (SHOW PROCESSLIST), and try again"),
         1419 => error.advise(format!(
             "run: SET GLOBAL log_bin_trust_function_creators = ON; or: GRANT SUPER ON *.* TO {}",

@@ -72,7 +72,11 @@ impl Table {
                 ..DataOptions::default()
             },
             triggers: if definitions { self.triggers.clone() } else { Vec::new() },
-            histograms: if definitions { self.histograms.clone() } else { Vec::new() },
+            histograms: if definitions {
+                self.histograms.clone()
+            } else {
+                Vec::new()
+            },
             includes_data: content != Content::Definitions && self.has_rows(),
             includes_ddl: definitions,
             extension: compression.extension().to_owned(),
@@ -94,7 +98,6 @@ impl Table {
                 .filter_map(|column| Some((&column.name, column.inexact.clone()?)))
                 .collect(),
             where_: self.condition.clone(),
-            ..TableFile::default()
         }
     }
 }

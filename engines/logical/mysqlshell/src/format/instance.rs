@@ -175,7 +175,12 @@ impl InstanceFile {
             ("includeTables", &mut options.include_tables),
             ("excludeTables", &mut options.exclude_tables),
         ] {
-            let names = self.options.as_ref().and_then(|options| options.get(name)?.as_array()).into_iter().flatten();
+            let names = self
+                .options
+                .as_ref()
+                .and_then(|options| options.get(name)?.as_array())
+                .into_iter()
+                .flatten();
             list.extend(names.filter_map(Value::as_str).map(str::to_owned));
         }
         let all = options.include_tables.is_empty() && options.exclude_tables.is_empty();

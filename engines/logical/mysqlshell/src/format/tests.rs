@@ -138,7 +138,10 @@ fn what_older_shells_leave_out_has_a_default() {
 fn histograms_stand_after_the_triggers() {
     let bytes = br#"{"triggers": [], "histograms": [{"column": "a", "buckets": 100}], "includesData": true}"#;
     let table: TableFile = from_json("s@t.json", bytes).unwrap();
-    assert_eq!((table.histograms[0].column.as_str(), table.histograms[0].buckets), ("a", 100));
+    assert_eq!(
+        (table.histograms[0].column.as_str(), table.histograms[0].buckets),
+        ("a", 100)
+    );
     let text = String::from_utf8(to_json(&table).unwrap()).unwrap();
     let text: String = text.split_whitespace().collect();
     let want = r#""triggers":[],"histograms":[{"column":"a","buckets":100}],"includesData":true"#;

@@ -89,9 +89,10 @@ pub(super) fn stay_apart(session: &mut Session, dump: &Dump) -> Result<(), Engin
                     session.address(),
                     target = schema.target
                 );
-                return Err(EngineError::refused(message)
-                    .advise("restore them one by one into different schemas (--tables, --as-schema), or to a server with \
-                             lower_case_table_names = 0"));
+                return Err(EngineError::refused(message).advise(
+                    "restore them one by one into different schemas (--tables, --as-schema), or to a server with \
+                             lower_case_table_names = 0",
+                ));
             }
         }
     }

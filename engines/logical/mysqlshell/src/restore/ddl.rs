@@ -65,7 +65,8 @@ impl ForeignKey {
 
 /// Whether a statement creates a table.
 pub(super) fn is_create_table(sql: &str) -> bool {
-    starts_with_word(sql, "CREATE") && starts_with_word(sql["CREATE".len()..].trim_start(), "TABLE")
+    starts_with_word(sql.as_bytes(), "CREATE")
+        && starts_with_word(sql.as_bytes()["CREATE".len()..].trim_ascii_start(), "TABLE")
 }
 
 impl TableDdl {

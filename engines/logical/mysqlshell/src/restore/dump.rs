@@ -234,8 +234,9 @@ fn whole(name: &str, reader: impl Read, most: u64) -> Result<Vec<u8>, EngineErro
     let message = format!(
         "`{name}` of the dump has more than {most} bytes, which is the most that is read of a JSON or SQL file"
     );
-    Err(EngineError::new(ErrorKind::Damaged, message)
-        .advise(format!("{ANOTHER}; one that is whole is loaded by MySQL Shell (util.loadDump)")))
+    Err(EngineError::new(ErrorKind::Damaged, message).advise(format!(
+        "{ANOTHER}; one that is whole is loaded by MySQL Shell (util.loadDump)"
+    )))
 }
 
 /// A small file of text.
@@ -262,7 +263,10 @@ mod tests {
         assert_eq!(whole("a.sql", &b"SET x"[..], 5).unwrap(), b"SET x");
         let error = whole("a.sql", &b"SET x"[..], 4).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Damaged);
-        assert!(error.message.starts_with("`a.sql` of the dump has more than 4 bytes"), "{error}");
+        assert!(
+            error.message.starts_with("`a.sql` of the dump has more than 4 bytes"),
+            "{error}"
+        );
         assert!(error.advice.is_some());
     }
 }

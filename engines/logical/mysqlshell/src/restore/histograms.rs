@@ -45,7 +45,8 @@ pub(super) fn make(worker: &mut Worker, table: &Table) -> Result<Vec<Notice>, En
         };
         if !left_out.is_empty() {
             let said = left_out.join("; ");
-            let text = format!("the server did not make a histogram that the backup names: {said}; to try again, run: {sql}");
+            let text =
+                format!("the server did not make a histogram that the backup names: {said}; to try again, run: {sql}");
             notices.push(Notice::new("histogram-left-out", text).about(table.shown()));
         }
     }
@@ -68,7 +69,11 @@ mod tests {
 
     #[test]
     fn rows_that_are_errors() {
-        let row = |kind: &str, text: &str| ["d.t", "histogram", kind, text].map(|text| Some(text.to_owned())).to_vec();
+        let row = |kind: &str, text: &str| {
+            ["d.t", "histogram", kind, text]
+                .map(|text| Some(text.to_owned()))
+                .to_vec()
+        };
         let rows = [
             row("status", "Histogram statistics created for column 'n'."),
             row("Error", "The column 'x' does not exist."),

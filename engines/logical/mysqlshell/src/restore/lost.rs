@@ -103,9 +103,11 @@ impl<'a> Told<'a> {
             Says::Options(options) => options,
         };
         let listed = |option: &String| {
-            ["include", "exclude"]
-                .iter()
-                .any(|word| option.strip_prefix(word).is_some_and(|of| of.eq_ignore_ascii_case(kind)))
+            ["include", "exclude"].iter().any(|word| {
+                option
+                    .strip_prefix(word)
+                    .is_some_and(|of| of.eq_ignore_ascii_case(kind))
+            })
         };
         options.get(kind) == Some(&Value::Bool(false)) || options.keys().any(listed)
     }
@@ -115,11 +117,15 @@ impl<'a> Told<'a> {
         let Says::Options(options) = self.says else {
             return Ok(false);
         };
-        let named = options.get("partitions").and_then(Value::as_object).into_iter().flatten();
+        let named = options
+            .get("partitions")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
         for (name, _) in named {
-            let pattern: TablePattern = name
-                .parse()
-                .map_err(|error| EngineError::other(format!("`{name}` in the dump's `partitions` is no table")).because(&error))?;
+            let pattern: TablePattern = name.parse().map_err(|error| {
+                EngineError::other(format!("`{name}` in the dump's `partitions` is no table")).because(&error)
+            })?;
             if pattern.matches(&table.schema, &table.name) {
                 return Ok(true);
             }
@@ -153,8 +159,18 @@ fn programs(session: &mut Session, schema: &Schema, told: &Told<'_>) -> Result<V
     let file = &schema.file;
     let routines = file.functions.iter().chain(&file.procedures).chain(&file.packages);
     let kinds: [(&str, &str, &str, Vec<&String>); 2] = [
-        ("routines", "routine", "ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA", routines.collect()),
-        ("events", "event", "EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA", file.events.iter().collect()),
+        (
+            "routines",
+            "routine",
+            "ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA",
+            routines.collect(),
+        ),
+        (
+            "events",
+            "event",
+            "EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA",
+            file.events.iter().collect(),
+        ),
     ];
     let mut lost = Vec::new();
     for (option, kind, from, dumped) in kinds {
@@ -162,8 +178,10 @@ fn programs(session: &mut Session, schema: &Schema, told: &Told<'_>) -> Result<V
             continue;
         }
         let dumped: HashSet<String> = dumped.into_iter().map(|name| name.to_lowercase()).collect();
-        let there: Vec<String> =
-            session.query(format!("SELECT DISTINCT {from} = {} ORDER BY 1", quote_text(&schema.target)))?;
+        let there: Vec<String> = session.query(format!(
+            "SELECT DISTINCT {from} = {} ORDER BY 1",
+            quote_text(&schema.target)
+        ))?;
         let others = there.iter().filter(|name| !dumped.contains(&name.to_lowercase()));
         lost.extend(others.map(|name| format!("{kind} {}.{name}", schema.target)));
     }

@@ -83,7 +83,9 @@ pub(super) fn run_file(
     for statement in in_sections(&text) {
         let changed = str::from_utf8(statement.sql).map_or(Ok(None), &mut change);
         let changed = changed.map_err(|error| at(error, file, statement.line))?;
-        let result = worker.session.run(changed.as_deref().map_or(statement.sql, str::as_bytes));
+        let result = worker
+            .session
+            .run(changed.as_deref().map_or(statement.sql, str::as_bytes));
         result.map_err(|error| at(error, file, statement.line))?;
     }
     Ok(())
@@ -106,7 +108,9 @@ mod tests {
                     -- begin function `a`.`f`\nCREATE FUNCTION f;\n-- end function `a`.`f`\n";
         let found = |text: &'static str| -> Vec<(Section<'_>, &str)> {
             let all = in_sections(text.as_bytes());
-            all.iter().map(|one| (one.section, str::from_utf8(one.sql).unwrap())).collect()
+            all.iter()
+                .map(|one| (one.section, str::from_utf8(one.sql).unwrap()))
+                .collect()
         };
         assert_eq!(
             found(text),

@@ -45,8 +45,14 @@ pub(super) fn settings(
     // So that every warning of a statement can be looked at.
     set("max_error_count", "65535")?;
     // A dump has the keys that its tables had, and no other; unless its shell was told to leave it to the loader to make some.
-    let makes_keys = dump.compatibility_options.iter().any(|option| option == "create_invisible_pks");
-    set("sql_generate_invisible_primary_key", if makes_keys { "ON" } else { "OFF" })?;
+    let makes_keys = dump
+        .compatibility_options
+        .iter()
+        .any(|option| option == "create_invisible_pks");
+    set(
+        "sql_generate_invisible_primary_key",
+        if makes_keys { "ON" } else { "OFF" },
+    )?;
     set("restrict_fk_on_non_standard_key", "OFF")?;
     set("sql_require_primary_key", "OFF")?;
     // A table that was made without this may have a format or a width that it forbids.

@@ -160,8 +160,9 @@ impl<'a> Iterator for Statements<'a> {
 
 /// Whether a text begins with a word, in whatever case, and then a blank.
 pub(super) fn starts_with_word(text: &[u8], word: &str) -> bool {
-    text.split_at_checked(word.len())
-        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(word.as_bytes()) && rest.first().is_some_and(u8::is_ascii_whitespace))
+    text.split_at_checked(word.len()).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(word.as_bytes()) && rest.first().is_some_and(u8::is_ascii_whitespace)
+    })
 }
 
 fn to_line_end(bytes: &[u8]) -> usize {

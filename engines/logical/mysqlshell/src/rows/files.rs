@@ -38,7 +38,9 @@ impl<'s, 'a> DataFiles<'s, 'a> {
     ) -> Result<Self, EngineError> {
         let compression = shared.options.compression;
         let name = names::chunk(source.base(), number as u64, last, compression.extension());
-        let writer = shared.job.create(&name, attributes(DATA, source), compression.storage())?;
+        let writer = shared
+            .job
+            .create(&name, attributes(DATA, source), compression.storage())?;
         Ok(Self {
             shared,
             source,

@@ -53,13 +53,20 @@ fn histograms_come_back() {
     );
     let target = TestServer::start(Flavour::MySql);
     let restored = host.restore_all(target.address(), json!({"accounts": false})).unwrap();
-    let left_out = restored.notices.iter().any(|notice| notice.code == "histogram-left-out");
+    let left_out = restored
+        .notices
+        .iter()
+        .any(|notice| notice.code == "histogram-left-out");
     assert!(!left_out, "{:?}", restored.notices);
     assert_eq!(histograms(&target), want());
     // Rows alone change no statistics.
-    run(&mut target.session(), &["ANALYZE TABLE d.t DROP HISTOGRAM ON a, `b``c`, e"]);
+    run(
+        &mut target.session(),
+        &["ANALYZE TABLE d.t DROP HISTOGRAM ON a, `b``c`, e"],
+    );
     let data = json!({"accounts": false, "content": "data"});
-    host.restore(target.address(), true, Selection::default(), data).unwrap();
+    host.restore(target.address(), true, Selection::default(), data)
+        .unwrap();
     assert!(histograms(&target).is_empty());
 }
 
@@ -82,6 +89,10 @@ fn what_a_server_makes_no_histogram_of() {
     assert_eq!(found.len(), 1, "{:?}", restored.notices);
     assert_eq!(found[0].subject.as_deref(), Some("d.t"));
     assert!(found[0].text.contains("'id'"), "{}", found[0].text);
-    assert!(found[0].text.ends_with("UPDATE HISTOGRAM ON `id` WITH 9 BUCKETS"), "{}", found[0].text);
+    assert!(
+        found[0].text.ends_with("UPDATE HISTOGRAM ON `id` WITH 9 BUCKETS"),
+        "{}",
+        found[0].text
+    );
     assert_eq!(histograms(&target), want()[..2]);
 }

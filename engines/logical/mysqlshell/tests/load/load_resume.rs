@@ -97,7 +97,10 @@ fn only_the_same_restore_goes_on() {
         )
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
-    assert!(error.message.contains("unfinished restore with other options"), "{error}");
+    assert!(
+        error.message.contains("unfinished restore with other options"),
+        "{error}"
+    );
     assert_eq!(
         error.causes,
         [

@@ -99,9 +99,10 @@ fn an_empty_schema_that_is_there(flavour: Flavour) {
     run(
         &mut source.session(),
         &[
-            "CREATE DATABASE `it's ``there``` CHARACTER SET latin1 COLLATE latin1_german1_ci",
-            "CREATE TABLE `it's ``there```.t (id INT PRIMARY KEY, t VARCHAR(9))",
-            "INSERT INTO `it's ``there```.t VALUES (1, 'é')",
+            "DROP DATABASE IF EXISTS test",
+            "CREATE DATABASE test CHARACTER SET latin1 COLLATE latin1_german1_ci",
+            "CREATE TABLE test.t (id INT PRIMARY KEY, t VARCHAR(9))",
+            "INSERT INTO test.t VALUES (1, 'é')",
         ],
     );
     let host = TestHost::new();
@@ -111,15 +112,18 @@ fn an_empty_schema_that_is_there(flavour: Flavour) {
     let mut found = target.session();
     run(
         &mut found,
-        &["CREATE DATABASE `it's ``there``` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"],
+        &[
+            "DROP DATABASE IF EXISTS test",
+            "CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        ],
     );
     host.restore_all(target.address(), json!({"accounts": false})).unwrap();
     let schema = "SELECT CONCAT(DEFAULT_CHARACTER_SET_NAME, ' ', DEFAULT_COLLATION_NAME) FROM information_schema.SCHEMATA \
-                  WHERE SCHEMA_NAME LIKE 'it%'";
+                  WHERE SCHEMA_NAME = 'test'";
     assert_eq!(
         found.query_first::<String>(schema).unwrap().as_deref(),
         Some("latin1 latin1_german1_ci")
     );
-    let row = "SELECT CONCAT(id, t) FROM `it's ``there```.t";
+    let row = "SELECT CONCAT(id, t) FROM test.t";
     assert_eq!(found.query_first::<String>(row).unwrap().as_deref(), Some("1é"));
 }

@@ -44,7 +44,10 @@ fn of_an_older_shell() -> Files {
         let lines = text
             .lines()
             .filter(|line| !line.starts_with("-- begin database") && !line.starts_with("-- end database"));
-        files.insert(name.to_owned(), lines.map(|line| format!("{line}\n")).collect::<String>().into_bytes());
+        files.insert(
+            name.to_owned(),
+            lines.map(|line| format!("{line}\n")).collect::<String>().into_bytes(),
+        );
     }
     let routine = "-- begin procedure `golden`.`latin`\n/*!50003 SET character_set_client = latin1 */ ;\n\
                    CREATE PROCEDURE `latin`() COMMENT 'Z\u{e4}hler' SELECT 'Z\u{e4}hler';\n\
@@ -53,7 +56,10 @@ fn of_an_older_shell() -> Files {
     script.extend(routine.chars().map(|c| u8::try_from(u32::from(c)).unwrap()));
     let users = files.get_mut("@.users.sql").unwrap();
     let at = position_of(users, "-- end grants 'golden_ro'@'localhost'");
-    users.splice(at..at, *b"/* GRANT SELECT ON `old`.`t` TO `golden_ro`@`localhost` */;\n");
+    users.splice(
+        at..at,
+        *b"/* GRANT SELECT ON `old`.`t` TO `golden_ro`@`localhost` */;\n",
+    );
     files
 }
 
@@ -64,14 +70,27 @@ fn a_dump_of_an_older_shell() {
     host.restore_all(target.address(), json!({})).unwrap();
     let mut session = target.session();
     let comment = "SELECT ROUTINE_COMMENT FROM information_schema.ROUTINES WHERE ROUTINE_NAME = 'latin'";
-    assert_eq!(session.query_first::<String>(comment).unwrap().as_deref(), Some("Zähler"));
+    assert_eq!(
+        session.query_first::<String>(comment).unwrap().as_deref(),
+        Some("Zähler")
+    );
     let said: Option<String> = session.query_first("CALL golden.latin()").unwrap();
     assert_eq!(said.as_deref(), Some("Zähler"));
     let mut session = target.session();
     let tables = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ('golden', 'we ird-@sch%é')";
     assert!(session.query_first::<u64>(tables).unwrap() > Some(30));
-    assert_eq!(session.query_first::<u64>("SELECT COUNT(*) FROM golden.t_empty").unwrap(), Some(0));
-    assert!(session.query_first::<u64>("SELECT COUNT(*) FROM golden.t_ints").unwrap() > Some(0));
+    assert_eq!(
+        session
+            .query_first::<u64>("SELECT COUNT(*) FROM golden.t_empty")
+            .unwrap(),
+        Some(0)
+    );
+    assert!(
+        session
+            .query_first::<u64>("SELECT COUNT(*) FROM golden.t_ints")
+            .unwrap()
+            > Some(0)
+    );
     let users = "SELECT COUNT(*) FROM mysql.user WHERE User = 'golden_ro'";
     assert_eq!(session.query_first::<u64>(users).unwrap(), Some(1));
 }
@@ -80,26 +99,47 @@ fn a_dump_of_an_older_shell() {
 #[test]
 fn without_create_database() {
     let target = bed();
-    run(&mut target.session(), &["CREATE DATABASE golden", "CREATE TABLE golden.t_ints (id INT PRIMARY KEY)"]);
+    run(
+        &mut target.session(),
+        &[
+            "CREATE DATABASE golden",
+            "CREATE TABLE golden.t_ints (id INT PRIMARY KEY)",
+        ],
+    );
     let mut files = files_of(&dumps().join("instance-none"));
     let text = String::from_utf8(files["golden.sql"].clone()).unwrap();
-    files.insert("golden.sql".to_owned(), text.replace("CREATE DATABASE ", "CREATE THING ").into_bytes());
+    files.insert(
+        "golden.sql".to_owned(),
+        text.replace("CREATE DATABASE ", "CREATE THING ").into_bytes(),
+    );
     let error = TestHost::holding(files)
         .restore(target.address(), true, Selection::default(), json!({"accounts": false}))
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Damaged, "{error}");
-    assert!(error.message.contains("`golden.sql` of the dump has no CREATE DATABASE"), "{error}");
-    let there: Option<u64> = target.session().query_first("SELECT COUNT(*) FROM golden.t_ints").unwrap();
+    assert!(
+        error
+            .message
+            .contains("`golden.sql` of the dump has no CREATE DATABASE"),
+        "{error}"
+    );
+    let there: Option<u64> = target
+        .session()
+        .query_first("SELECT COUNT(*) FROM golden.t_ints")
+        .unwrap();
     assert_eq!(there, Some(0));
 }
 
 #[test]
 fn a_dump_of_no_point() {
     let mut files = files_of(&dumps().join("instance-none"));
-    change(&mut files, "@.json", |head| head["gtidExecutedInconsistent"] = true.into());
+    change(&mut files, "@.json", |head| {
+        head["gtidExecutedInconsistent"] = true.into()
+    });
     let target = bed();
     let host = TestHost::holding(files);
-    let refused = host.restore_all(target.address(), json!({"accounts": false, "gtid": "set"})).unwrap_err();
+    let refused = host
+        .restore_all(target.address(), json!({"accounts": false, "gtid": "set"}))
+        .unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Usage, "{refused}");
     let restored = host.restore_all(target.address(), json!({"accounts": false})).unwrap();
     let codes: Vec<&str> = restored.notices.iter().map(|notice| notice.code.as_str()).collect();
@@ -111,15 +151,21 @@ fn a_dump_of_no_point() {
 #[test]
 fn keys_that_the_loader_makes() {
     let mut files = files_of(&dumps().join("instance-none"));
-    change(&mut files, "@.json", |head| head["compatibilityOptions"] = json!(["create_invisible_pks"]));
+    change(&mut files, "@.json", |head| {
+        head["compatibilityOptions"] = json!(["create_invisible_pks"])
+    });
     let target = bed();
-    TestHost::holding(files).restore_all(target.address(), json!({"accounts": false})).unwrap();
+    TestHost::holding(files)
+        .restore_all(target.address(), json!({"accounts": false}))
+        .unwrap();
     let mut session = target.session();
-    let keyless = "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.TABLES t WHERE TABLE_SCHEMA = 'golden' AND TABLE_TYPE = 'BASE TABLE' \
-                   AND ENGINE = 'InnoDB' AND NOT EXISTS (SELECT 1 FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = t.TABLE_SCHEMA AND \
-                   s.TABLE_NAME = t.TABLE_NAME AND s.INDEX_NAME = 'PRIMARY')";
-    assert_eq!(session.query_first::<Option<String>>(keyless).unwrap(), Some(None));
-    let made = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE COLUMN_NAME = 'my_row_id' AND TABLE_NAME = 't_nopk'";
+    let made =
+        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE COLUMN_NAME = 'my_row_id' AND TABLE_NAME = 't_nopk'";
     assert_eq!(session.query_first::<u64>(made).unwrap(), Some(1));
-    assert!(session.query_first::<u64>("SELECT COUNT(*) FROM golden.t_nopk").unwrap() > Some(0));
+    assert!(
+        session
+            .query_first::<u64>("SELECT COUNT(*) FROM golden.t_nopk")
+            .unwrap()
+            > Some(0)
+    );
 }

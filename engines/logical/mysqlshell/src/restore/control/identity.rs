@@ -237,8 +237,16 @@ mod tests {
         let ours = text("b", &[], &options);
         for (found, message, advice) in [
             (None, "of another backup, of another", "finish that one by running it"),
-            (Some("x"), "of another backup, of another", "finish that one by running it"),
-            (Some(&*ours), "restore by another version of Backstay", "finish it with that"),
+            (
+                Some("x"),
+                "of another backup, of another",
+                "finish that one by running it",
+            ),
+            (
+                Some(&*ours),
+                "restore by another version of Backstay",
+                "finish it with that",
+            ),
         ] {
             let error = another("h:1", found, &ours);
             assert!(error.message.contains(message), "{error}");
@@ -248,6 +256,11 @@ mod tests {
         let advice = another("h:1", Some(&comma), &ours).advice.unwrap();
         assert!(!advice.contains("backstay restore"), "{advice}");
         let directory = another("h:1", Some(&text("dump-0123", &[], &options)), &ours);
-        assert!(directory.advice.unwrap().contains("restore --from-dump DIR --to-server URL;"));
+        assert!(
+            directory
+                .advice
+                .unwrap()
+                .contains("restore --from-dump DIR --to-server URL;")
+        );
     }
 }

@@ -46,7 +46,9 @@ pub(super) fn select(schemas: &mut Vec<Schema>, selection: &Selection) -> Result
     schemas.retain(|schema| all(schema).next().is_some());
     if schemas.is_empty() {
         let message = "the selection leaves nothing of the backup to restore";
-        return Err(usage(message.to_owned()).advise("leave out fewer tables; `backstay show` says what the backup has"));
+        return Err(
+            usage(message.to_owned()).advise("leave out fewer tables; `backstay show` says what the backup has")
+        );
     }
     let mut targets: HashMap<(&str, &str), &str> = HashMap::new();
     for schema in schemas.iter() {

@@ -189,7 +189,11 @@ mod tests {
     fn lines_that_are_broken() {
         let all: Vec<u8> = (0..=255).collect();
         let encoded = STANDARD.encode(&all);
-        let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+        let lines: Vec<&str> = encoded
+            .as_bytes()
+            .chunks(76)
+            .map(|line| str::from_utf8(line).unwrap())
+            .collect();
         let text = format!("1\t{}\n\\N\t\\N\n", lines.join("\\n"));
         let mut expected = b"1\t".to_vec();
         escape(&all, &mut expected);
