@@ -304,10 +304,17 @@ impl Workers {
         let stopped = serving.stop();
         match restored {
             Ok(restored) => stopped.map(|()| restored),
-            Err(error) => Err(match stopped {
-                Ok(()) => error,
-                Err(stopped) => error.detail(format!("the private server: {stopped}")),
-            }),
+            Err(error) => {
+                // An engine takes it for any other server, on which what it has done would stay.
+                let error = error.detail(format!(
+                    "all that was a private server's, in {}, which is made anew next time; the target is as it was",
+                    path.display()
+                ));
+                Err(match stopped {
+                    Ok(()) => error,
+                    Err(stopped) => error.detail(format!("the private server: {stopped}")),
+                })
+            }
         }
     }
 }

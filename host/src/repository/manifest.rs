@@ -110,7 +110,9 @@ impl Manifest {
         if format != Self::FORMAT {
             return Err(Fault::Format(format));
         }
-        let manifest: Self = serde_json::from_slice(text).map_err(Fault::Json)?;
+        let mut manifest: Self = serde_json::from_slice(text).map_err(Fault::Json)?;
+        // Engines once said it in their own state.
+        manifest.record.partial |= manifest.record.state["limited"] == true;
         if manifest.record.id != id || manifest.record.cluster != cluster {
             return Err(Fault::Another {
                 id: manifest.record.id,
@@ -298,6 +300,17 @@ mod tests {
         let read = decode(&text, digest_line(&text).as_bytes()).unwrap();
         assert_eq!(read.record.other.keys().collect::<Vec<_>>(), ["later"]);
         assert_eq!(serde_json::to_value(&read).unwrap(), value);
+    }
+
+    #[test]
+    fn a_backup_of_a_part_as_it_was_once_told() {
+        for (limited, partial) in [(json!(true), true), (json!(false), false), (json!(null), false)] {
+            let mut value = serde_json::to_value(manifest()).unwrap();
+            value["state"] = json!({"limited": limited});
+            let text = serde_json::to_vec(&value).unwrap();
+            let read = decode(&text, digest_line(&text).as_bytes()).unwrap();
+            assert_eq!(read.record.partial, partial);
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ use crate::options::{Content, Gtid, Options};
 use control::Control;
 pub(crate) use control::SCHEMA as CONTROL_SCHEMA;
 use dump::{Dump, bytes_of, text_of};
+use lost::Replaced;
 use redo_log::RedoLog;
 pub(crate) use redo_log::on_after_a_kill as redo_log_on_after_a_kill;
 use scripts::{InSection, Section, in_sections};
@@ -300,6 +301,10 @@ impl Restore<'_> {
             checks::local_infile(&mut self.session)?;
         }
         if self.sets_gtid() {
+            if self.of_tables() {
+                let message = "gtid = \"set\": the dump is of single tables, and its GTIDs are those of a whole server";
+                return Err(EngineError::new(ErrorKind::Usage, message).advise("restore with gtid = \"ignore\""));
+            }
             let mut schemas: Vec<&str> = self.dump.schemas.iter().map(|schema| schema.name.as_str()).collect();
             schemas.push(control::SCHEMA);
             gtid_state::check(&mut self.session, &self.record, &schemas)?;
@@ -318,12 +323,16 @@ impl Restore<'_> {
             for table in self.dump.tables().filter(|table| !table.chunks.is_empty()) {
                 checks::takes_rows(&mut self.session, table, overwrite)?;
             }
-            Ok(())
+            match overwrite {
+                true => lost::check(&mut self.session, &self.dump, Replaced::Rows),
+                false => Ok(()),
+            }
         } else {
             self.check_scripts()?;
             let whole = self.everything && !self.of_tables();
             if overwrite {
-                lost::check(&mut self.session, &self.dump, whole)?;
+                let replaced = if whole { Replaced::Schemas } else { Replaced::Tables };
+                lost::check(&mut self.session, &self.dump, replaced)?;
             }
             match whole {
                 true => checks::occupied(&mut self.session, overwrite),

@@ -176,13 +176,13 @@ fn end_of(repository: &Repository, cluster: &str, id: &str) -> Result<Option<End
     }))
 }
 
-/// Where the newest backup ends that has a place in the log.
+/// Where the newest backup ends that has a place in the log, and from which a recovery can begin.
 fn newest_backup(repository: &Repository, cluster: &str) -> Result<End> {
     let backups = repository.list(cluster)?.backups;
     let newest = backups
         .into_iter()
         .rev()
-        .find(|backup| !backup.record.positions.is_empty());
+        .find(|backup| !backup.record.positions.is_empty() && !backup.record.partial);
     Ok(newest.map_or_else(End::default, |backup| End {
         to: backup.record.positions,
         source: backup.record.server,

@@ -185,6 +185,10 @@ fn is_at_or_before(place: &[Position], other: &[Position]) -> bool {
     pair.is_some_and(|(place, other)| matches!(place.compare(other), Ok(Order::Equal | Order::Before)))
 }
 
+fn begins_a_recovery(record: &BackupRecord) -> bool {
+    record.kind == BackupKind::Full && !record.partial
+}
+
 impl Host {
     /// How the archive of a cluster stands. `spool` is the directory of all spools.
     ///
@@ -196,11 +200,11 @@ impl Host {
         for log in &mut logs {
             let full = backups
                 .iter()
-                .find(|backup| backup.record.kind == BackupKind::Full && log.leads_from(&backup.record));
+                .find(|backup| begins_a_recovery(&backup.record) && log.leads_from(&backup.record));
             log.recoverable_from = full.map(|backup| backup.record.id.clone());
         }
         let unmended_gap = logs.last().is_some_and(|last| {
-            let mends = |record: &BackupRecord| record.kind == BackupKind::Full && last.goes_on_from(record);
+            let mends = |record: &BackupRecord| begins_a_recovery(record) && last.goes_on_from(record);
             last.gap.is_some() && !backups.iter().any(|backup| mends(&backup.record))
         });
         let holder = self.repository.locked_by(cluster, Purpose::Archive)?;

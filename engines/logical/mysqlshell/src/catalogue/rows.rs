@@ -188,19 +188,22 @@ impl Reader<'_> {
         if self.session.flavour().is_mariadb() {
             return Ok(found);
         }
-        type Row = (String, String, String, Option<u64>);
+        type Row = (String, String, String, Option<u64>, Option<bool>);
         let mut rows: Vec<Row> = self.query(
             "SELECT SCHEMA_NAME, TABLE_NAME, COLUMN_NAME, \
-             CAST(JSON_EXTRACT(HISTOGRAM, '$.\"number-of-buckets-specified\"') AS UNSIGNED) FROM \
-             information_schema.COLUMN_STATISTICS",
+             CAST(JSON_EXTRACT(HISTOGRAM, '$.\"number-of-buckets-specified\"') AS UNSIGNED), \
+             JSON_EXTRACT(HISTOGRAM, '$.\"auto-update\"') = CAST('true' AS JSON) FROM information_schema.COLUMN_STATISTICS",
             "SCHEMA_NAME",
             "",
         )?;
         rows.sort();
-        for (schema, table, column, buckets) in rows {
+        for (schema, table, column, buckets, auto_update) in rows {
             let Some(buckets) = buckets else { continue };
-            let columns = found.entry((schema, table)).or_default();
-            columns.push(Histogram { column, buckets });
+            found.entry((schema, table)).or_default().push(Histogram {
+                column,
+                buckets,
+                auto_update: auto_update.unwrap_or_default(),
+            });
         }
         Ok(found)
     }

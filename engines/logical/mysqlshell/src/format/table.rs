@@ -59,10 +59,14 @@ impl Default for TableFile {
 
 /// A column's histogram (MySQL): it is made anew from the rows that are restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Histogram {
     pub(crate) column: String,
     /// How many it may have, as ANALYZE TABLE was told.
     pub(crate) buckets: u64,
+    /// Whether the server keeps it up to date (8.4). A key of this engine's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) auto_update: bool,
 }
 
 /// The `options` of a [`TableFile`].

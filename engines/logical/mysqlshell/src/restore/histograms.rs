@@ -10,11 +10,21 @@ use super::dump::Table;
 use super::pool::Worker;
 use crate::options::Content;
 
+/// How they are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Histograms {
+    /// Whether the server can keep them up to date.
+    auto_update: bool,
+}
+
 /// Whether a restore makes them: of rows that come with their definitions, on a server that has histograms.
-pub(super) fn wanted(restore: &Restore<'_>) -> bool {
+pub(super) fn wanted(restore: &Restore<'_>) -> Option<Histograms> {
     let session = &restore.session;
     let both = restore.options.content == Content::All && !restore.rows_only;
-    both && !session.flavour().is_mariadb() && session.version().at_least(8, 0, 0)
+    let wanted = both && !session.flavour().is_mariadb() && session.version().at_least(8, 0, 0);
+    wanted.then(|| Histograms {
+        auto_update: session.version().at_least(8, 4, 0),
+    })
 }
 
 /// Makes a table's histograms; one that is there already is made anew. What the server makes none of becomes a notice: without it,
@@ -22,21 +32,25 @@ pub(super) fn wanted(restore: &Restore<'_>) -> bool {
 ///
 /// # Errors
 /// The session was lost.
-pub(super) fn make(worker: &mut Worker, table: &Table) -> Result<Vec<Notice>, EngineError> {
+pub(super) fn make(how: Histograms, worker: &mut Worker, table: &Table) -> Result<Vec<Notice>, EngineError> {
     let mut notices = Vec::new();
     if table.chunks.is_empty() {
         return Ok(notices);
     }
-    let mut columns: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    let mut columns: BTreeMap<(u64, bool), Vec<String>> = BTreeMap::new();
     for histogram in &table.file.histograms {
-        let column = quote_identifier(&histogram.column);
-        columns.entry(histogram.buckets).or_default().push(column);
+        let how = (histogram.buckets, histogram.auto_update && how.auto_update);
+        columns
+            .entry(how)
+            .or_default()
+            .push(quote_identifier(&histogram.column));
     }
-    for (buckets, columns) in columns {
+    for ((buckets, auto_update), columns) in columns {
         let sql = format!(
-            "ANALYZE TABLE {} UPDATE HISTOGRAM ON {} WITH {buckets} BUCKETS",
+            "ANALYZE TABLE {} UPDATE HISTOGRAM ON {} WITH {buckets} BUCKETS{}",
             table.quoted(),
-            columns.join(", ")
+            columns.join(", "),
+            if auto_update { " AUTO UPDATE" } else { "" }
         );
         let left_out = match worker.session.texts(&sql) {
             Ok(rows) => errors(&rows),

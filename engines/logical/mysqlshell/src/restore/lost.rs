@@ -1,8 +1,8 @@
 //! What `--overwrite` would destroy with nothing to come in its place: what the dump was told to leave out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use backstay_engine_api::{EngineError, TablePattern};
+use backstay_engine_api::{EngineError, ErrorKind, TablePattern};
 use backstay_mysql::{Session, quote_text, target};
 use serde_json::{Map, Value};
 
@@ -11,48 +11,61 @@ use super::dump::{Dump, Schema, Table};
 use crate::catalogue::Filter;
 use crate::format::instance::InstanceFile;
 
-/// Refuses to replace what has more than the dump took. With `whole`, schemas are dropped; else only the tables of the dump.
+/// What a restore replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// Schemas are dropped.
+    Schemas,
+    /// The dump's tables are, of a dump of single tables, or those that somebody names.
+    Tables,
+    /// The dump's tables are emptied.
+    Rows,
+}
+
+/// Refuses to replace what has more than the dump took.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`](backstay_engine_api::ErrorKind::Refused), with what would be lost.
-pub(super) fn check(session: &mut Session, dump: &Dump, whole: bool) -> Result<(), EngineError> {
+/// [`ErrorKind::Refused`], with what would be lost.
+pub(super) fn check(session: &mut Session, dump: &Dump, replaced: Replaced) -> Result<(), EngineError> {
     let told = Told::of(&dump.instance)?;
     let folds = session.variable("lower_case_table_names")?.as_deref() != Some("0");
     let mut lost = Vec::new();
     for schema in &dump.schemas {
-        if whole {
+        if replaced == Replaced::Schemas {
             lost.extend(tables(session, schema, &told, folds)?);
             lost.extend(programs(session, schema, &told)?);
         }
-        if told.leaves_out("triggers") {
+        if replaced != Replaced::Rows && told.leaves_out("triggers") {
             lost.extend(triggers(session, schema, folds)?);
         }
-        for table in &schema.tables {
-            let in_part = table.file.where_.is_some() || !schema.file.includes_data || told.partitions_of(table)?;
-            if in_part && has_rows(session, table)? {
-                lost.push(format!("rows of {}", table.shown()));
-            }
-        }
+        lost.extend(rows(session, schema, &told, replaced)?);
     }
     if lost.is_empty() {
         return Ok(());
     }
-    let what = if whole { "schemas" } else { "tables" };
+    let what = match replaced {
+        Replaced::Schemas => "replaces whole schemas",
+        Replaced::Tables => "replaces whole tables",
+        Replaced::Rows => "empties tables",
+    };
+    let own = matches!(told.says, Says::Own);
     let left = match told.says {
         Says::Nothing => "is not in the dump, which does not say whether it was told to leave it out",
         Says::Own | Says::Options(_) => "the backup leaves out",
     };
     let message = format!(
-        "--overwrite replaces whole {what}, and the target {} has what {left}: {}",
+        "--overwrite {what}, and the target {} has what {left}: {}",
         session.address(),
         target::named(&lost)
     );
-    Err(EngineError::refused(message).advise(match whole {
-        true => {
+    Err(EngineError::refused(message).advise(match replaced {
+        Replaced::Schemas if own => {
             "drop it, or move it to another schema; or replace only tables and views that the backup has, by --tables 'schema.*', without \
              routines, events and accounts"
         }
-        false => "drop it, or restore beside it with --as-schema",
+        Replaced::Schemas => "drop it, or move it to another schema, or restore to another server",
+        Replaced::Tables => "drop or empty it, or restore beside it with --as-schema",
+        Replaced::Rows => "empty these tables, or restore to another server",
     }))
 }
 
@@ -112,19 +125,21 @@ impl<'a> Told<'a> {
         options.get(kind) == Some(&Value::Bool(false)) || options.keys().any(listed)
     }
 
-    /// Whether only some of a table's partitions were dumped.
-    fn partitions_of(&self, table: &Table) -> Result<bool, EngineError> {
+    /// Whether only some of a table's partitions or rows were dumped.
+    fn only_some_of(&self, table: &Table) -> Result<bool, EngineError> {
         let Says::Options(options) = self.says else {
             return Ok(false);
         };
-        let named = options
-            .get("partitions")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten();
-        for (name, _) in named {
+        let named = ["partitions", "where"]
+            .iter()
+            .filter_map(|option| options.get(*option)?.as_object());
+        for name in named.flat_map(Map::keys) {
             let pattern: TablePattern = name.parse().map_err(|error| {
-                EngineError::other(format!("`{name}` in the dump's `partitions` is no table")).because(&error)
+                EngineError::new(
+                    ErrorKind::Damaged,
+                    format!("`{name}` in the dump's options is no table"),
+                )
+                .because(&error)
             })?;
             if pattern.matches(&table.schema, &table.name) {
                 return Ok(true);
@@ -177,7 +192,7 @@ fn programs(session: &mut Session, schema: &Schema, told: &Told<'_>) -> Result<V
         if !told.leaves_out(option) {
             continue;
         }
-        let dumped: HashSet<String> = dumped.into_iter().map(|name| name.to_lowercase()).collect();
+        let dumped: HashSet<String> = dumped.into_iter().flat_map(|name| forms(name)).collect();
         let there: Vec<String> = session.query(format!(
             "SELECT DISTINCT {from} = {} ORDER BY 1",
             quote_text(&schema.target)
@@ -194,14 +209,50 @@ fn triggers(session: &mut Session, schema: &Schema, folds: bool) -> Result<Vec<S
         "SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} ORDER BY 1, 2",
         quote_text(&schema.target)
     ))?;
-    let of = |name: &str| {
-        let mut tables = schema.tables.iter();
-        tables.find(|table| folded(&table.name, folds) == folded(name, folds))
-    };
-    let lost = there.into_iter().filter_map(|(table, trigger)| {
-        let dumped = &of(&table)?.file.triggers;
-        let is_dumped = dumped.iter().any(|one| one.to_lowercase() == trigger.to_lowercase());
-        (!is_dumped).then(|| format!("trigger {}.{trigger}", schema.target))
+    let dumped: HashMap<String, HashSet<String>> = schema
+        .tables
+        .iter()
+        .map(|table| {
+            let names = table.file.triggers.iter().flat_map(|name| forms(name));
+            (folded(&table.name, folds), names.collect())
+        })
+        .collect();
+    let lost = there.into_iter().filter(|(table, trigger)| {
+        let dumped = dumped.get(&folded(table, folds));
+        dumped.is_some_and(|dumped| !dumped.contains(&trigger.to_lowercase()))
     });
-    Ok(lost.collect())
+    Ok(lost
+        .map(|(_, trigger)| format!("trigger {}.{trigger}", schema.target))
+        .collect())
+}
+
+/// A name of the dump without its case, and also without the backticks in which the oldest shells have some.
+fn forms(name: &str) -> [String; 2] {
+    let name = name.to_lowercase();
+    let inner = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
+    let plain = inner.map_or_else(|| name.clone(), |inner| inner.replace("``", "`"));
+    [name, plain]
+}
+
+/// Tables that have rows, of which the dump has only some or none. Of a backup of this engine's it is enough that somebody names the table.
+fn rows(
+    session: &mut Session,
+    schema: &Schema,
+    told: &Told<'_>,
+    replaced: Replaced,
+) -> Result<Vec<String>, EngineError> {
+    let mut lost = Vec::new();
+    if replaced == Replaced::Tables && matches!(told.says, Says::Own) {
+        return Ok(lost);
+    }
+    for table in &schema.tables {
+        if replaced == Replaced::Rows && table.chunks.is_empty() {
+            continue;
+        }
+        let in_part = table.file.where_.is_some() || !schema.file.includes_data || told.only_some_of(table)?;
+        if in_part && has_rows(session, table)? {
+            lost.push(format!("rows of {}", table.shown()));
+        }
+    }
+    Ok(lost)
 }

@@ -253,9 +253,9 @@ impl Phases<'_, '_> {
                 };
                 stop.check()?;
                 tables::add_indexes(worker, table, ddl, control.resumed)?;
-                if with_histograms {
+                if let Some(how) = with_histograms {
                     stop.check()?;
-                    let notices = histograms::make(worker, table)?;
+                    let notices = histograms::make(how, worker, table)?;
                     let mut left_out = left_out.lock().unwrap_or_else(PoisonError::into_inner);
                     left_out.extend(notices);
                 }

@@ -1,7 +1,7 @@
 //! [`Statements`]: an SQL file cut into its statements, as a client would send them: with DELIMITER, quotes and comments.
 //!
 //! A file is bytes: a shell writes the text of a routine, trigger, event or view in the character set of its client, which the file
-//! sets before it. All that a file is cut by is ASCII.
+//! sets before it. All that a file is cut by is ASCII, and so may be the second byte of a character in some of these.
 
 /// What a file has, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,13 @@ pub(super) struct Statements<'a> {
     /// What the `sql_mode` that the file itself sets says of `\` in strings, and of `"`.
     backslash_escapes: bool,
     ansi_quotes: bool,
+    /// What it sets as `character_set_client`, if that is one of [`TWO_BYTES`].
+    two_bytes: Option<&'static str>,
 }
+
+/// Character sets in which a byte from 0x81 on begins a character of two bytes, whose second may be ASCII. Single bytes of `sjis` and `cp932`,
+/// 0xA0 to 0xDF, are an exception.
+const TWO_BYTES: [&str; 5] = ["sjis", "cp932", "big5", "gbk", "gb18030"];
 
 impl<'a> Statements<'a> {
     /// Of a file's text.
@@ -35,6 +41,7 @@ impl<'a> Statements<'a> {
             delimiter: b";",
             backslash_escapes: true,
             ansi_quotes: false,
+            two_bytes: None,
         }
     }
 
@@ -72,7 +79,7 @@ impl<'a> Statements<'a> {
                 b'/' if rest.starts_with(b"/*") => {
                     memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4)
                 }
-                _ => 1,
+                byte => self.width(byte),
             };
         }
         (bytes.len(), bytes.len())
@@ -86,34 +93,58 @@ impl<'a> Statements<'a> {
             _ => self.backslash_escapes,
         };
         let mut at = 1;
-        while let Some(found) = memchr::memchr2(quote, b'\\', &bytes[at.min(bytes.len())..]) {
-            at += found;
-            if bytes[at] == quote {
-                return at + 1;
-            }
-            at += if escapes { 2 } else { 1 };
+        while let Some(&byte) = bytes.get(at) {
+            at += match byte {
+                byte if byte == quote => return at + 1,
+                b'\\' if escapes => 2,
+                _ if self.two_bytes.is_some() => self.width(byte),
+                _ => memchr::memchr2(quote, b'\\', &bytes[at + 1..]).map_or(bytes.len(), |more| more + 1),
+            };
         }
         bytes.len()
     }
 
-    /// A body may have been written under an `sql_mode` in which `\` is an ordinary character; the file sets it before.
-    fn note_sql_mode(&mut self, sql: &[u8]) {
+    /// How many bytes the character has that begins with a byte, as far as the second may be ASCII.
+    fn width(&self, byte: u8) -> usize {
+        match self.two_bytes {
+            None => 1,
+            Some("sjis" | "cp932") if (0xa0..=0xdf).contains(&byte) => 1,
+            Some(_) => 1 + usize::from(byte > 0x80),
+        }
+    }
+
+    /// A body may have been written under an `sql_mode` in which `\` is an ordinary character, or in another character set; the file sets
+    /// them before.
+    fn note_settings(&mut self, sql: &[u8]) {
         if sql.len() > 300 {
             return;
         }
         let code = String::from_utf8_lossy(sql);
         let code = code.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
-        if starts_with_word(code.as_bytes(), "SET") && code.to_ascii_lowercase().contains("sql_mode") {
-            // `SET @saved = @@sql_mode` changes nothing.
-            if code
-                .split_whitespace()
-                .nth(1)
-                .is_some_and(|word| word.starts_with('@') && !word.starts_with("@@"))
-            {
-                return;
-            }
+        if !starts_with_word(code.as_bytes(), "SET") {
+            return;
+        }
+        // `SET @saved = @@sql_mode` changes nothing.
+        let mut words = code.split_whitespace();
+        if words
+            .nth(1)
+            .is_some_and(|word| word.starts_with('@') && !word.starts_with("@@"))
+        {
+            return;
+        }
+        let lower = code.to_ascii_lowercase();
+        if lower.contains("sql_mode") {
             self.backslash_escapes = !code.contains("NO_BACKSLASH_ESCAPES");
             self.ansi_quotes = code.contains("ANSI_QUOTES");
+        }
+        if let Some((_, value)) = lower.split_once("character_set_client") {
+            let value = value.trim_start_matches([' ', '=', '\'']);
+            let named = |name: &&str| {
+                value
+                    .strip_prefix(*name)
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            };
+            self.two_bytes = TWO_BYTES.into_iter().find(named);
         }
     }
 }
@@ -151,7 +182,7 @@ impl<'a> Iterator for Statements<'a> {
             let sql = rest[..length].trim_ascii_end();
             self.advance(whole);
             if !sql.is_empty() {
-                self.note_sql_mode(sql);
+                self.note_settings(sql);
                 return Some(Piece::Statement { sql, line });
             }
         }
@@ -217,6 +248,32 @@ mod tests {
             ),
         ] {
             assert_eq!(statements(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn characters_whose_second_byte_is_ascii() {
+        for (set, body) in [
+            ("sjis", &b"\x83\x5c"[..]),
+            ("cp932", b"\xb1\x83\x5c"),
+            ("gbk", b"\x81\x60\x81\x5c"),
+            ("big5", b"\xa4\x5c"),
+        ] {
+            let text = [
+                format!("/*!50003 SET character_set_client  = {set} */ ;\nDELIMITER ;;\nCREATE a '").as_bytes(),
+                body,
+                b"' ;;\nSET character_set_client = @saved ;;\nx '\\'' ;;\nDELIMITER ;\ny;",
+            ]
+            .concat();
+            let all: Vec<&[u8]> = Statements::new(&text)
+                .filter_map(|piece| match piece {
+                    Piece::Statement { sql, .. } => Some(sql),
+                    Piece::Comment(_) => None,
+                })
+                .collect();
+            assert_eq!(all.len(), 5, "{set}");
+            assert_eq!(all[1], [b"CREATE a '", body, b"'"].concat(), "{set}");
+            assert_eq!(all[4], b"y", "{set}");
         }
     }
 

@@ -23,7 +23,7 @@ fn backed_up() -> (TestServer, TestHost) {
             "CREATE TABLE d.t (id INT PRIMARY KEY, a INT, `b``c` VARCHAR(20), e INT, f INT, KEY (f))",
             "INSERT INTO d.t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT i, i % 20, i, i, i FROM n",
             "ANALYZE TABLE d.t UPDATE HISTOGRAM ON a, `b``c` WITH 7 BUCKETS",
-            "ANALYZE TABLE d.t UPDATE HISTOGRAM ON e WITH 9 BUCKETS",
+            "ANALYZE TABLE d.t UPDATE HISTOGRAM ON e WITH 9 BUCKETS AUTO UPDATE",
         ],
     );
     let host = TestHost::new();
@@ -48,7 +48,7 @@ fn histograms_come_back() {
         json!([
             {"column": "a", "buckets": 7},
             {"column": "b`c", "buckets": 7},
-            {"column": "e", "buckets": 9},
+            {"column": "e", "buckets": 9, "autoUpdate": true},
         ])
     );
     let target = TestServer::start(Flavour::MySql);
@@ -59,6 +59,11 @@ fn histograms_come_back() {
         .any(|notice| notice.code == "histogram-left-out");
     assert!(!left_out, "{:?}", restored.notices);
     assert_eq!(histograms(&target), want());
+    let kept = "SELECT GROUP_CONCAT(COLUMN_NAME) FROM information_schema.COLUMN_STATISTICS WHERE JSON_EXTRACT(HISTOGRAM, '$.\"auto-update\"')";
+    assert_eq!(
+        target.session().query_first::<String>(kept).unwrap().as_deref(),
+        Some("e")
+    );
     // Rows alone change no statistics.
     run(
         &mut target.session(),
@@ -90,7 +95,9 @@ fn what_a_server_makes_no_histogram_of() {
     assert_eq!(found[0].subject.as_deref(), Some("d.t"));
     assert!(found[0].text.contains("'id'"), "{}", found[0].text);
     assert!(
-        found[0].text.ends_with("UPDATE HISTOGRAM ON `id` WITH 9 BUCKETS"),
+        found[0]
+            .text
+            .ends_with("UPDATE HISTOGRAM ON `id` WITH 9 BUCKETS AUTO UPDATE"),
         "{}",
         found[0].text
     );

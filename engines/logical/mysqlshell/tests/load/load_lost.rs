@@ -65,6 +65,7 @@ fn by_a_shells_options() {
         (Some(json!({"excludeTables": ["d.later"]})), &[], "d.later"),
         (Some(json!({"partitions": {"`d`.`t`": ["p0"]}})), &[], "rows of d.t"),
         (Some(json!({"partitions": {"d.t": ["p0"]}})), &["d.t"], "rows of d.t"),
+        (Some(json!({"where": {"d.t": "id < 2"}})), &[], "rows of d.t"),
     ] {
         let error = overwritten(told(&files, options.clone()), &server, tables).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{options:?}: {error}");
@@ -85,6 +86,46 @@ fn by_a_shells_options() {
         count(&mut session, "information_schema.TABLES WHERE TABLE_SCHEMA = 'd'"),
         1
     );
+}
+
+/// Rows alone empty the tables that they go to.
+#[test]
+fn of_rows_alone() {
+    let server = TestServer::start(Flavour::MySql);
+    let mut session = server.session();
+    run(&mut session, &MADE[..3]);
+    let files = dump(&mut session, "d", 10);
+    let rows = |options: Value| {
+        let host = TestHost::holding(told(&files, Some(options)));
+        let options = json!({"accounts": false, "content": "data"});
+        host.restore(server.address(), true, Selection::default(), options)
+    };
+    let error = rows(json!({"partitions": {"d.t": ["p0"]}})).unwrap_err();
+    assert!(error.message.ends_with("leaves out: rows of d.t"), "{error}");
+    run(&mut session, &["DELETE FROM d.t WHERE id = 1"]);
+    rows(json!({})).unwrap();
+    assert_eq!(count(&mut session, "d.t"), 2);
+}
+
+/// The GTIDs of a dump of tables are those of a whole server, whose logs they must not replace.
+#[test]
+fn single_tables_and_gtids() {
+    let server = TestServer::start(Flavour::MySql);
+    run(
+        &mut server.session(),
+        &[
+            "CREATE DATABASE golden",
+            "CREATE TABLE golden.mine (id INT PRIMARY KEY)",
+        ],
+    );
+    let gtids = || server.session().variable("gtid_executed").unwrap();
+    let before = gtids();
+    let host = TestHost::holding(files_of(&dumps().join("tables-none")));
+    let error = host
+        .restore_all(server.address(), json!({"accounts": false, "gtid": "set"}))
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage, "{error}");
+    assert_eq!(gtids(), before);
 }
 
 /// A dump of single tables replaces these, and nothing that is something else.
