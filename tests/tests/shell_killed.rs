@@ -10,7 +10,7 @@ use backstay_mysql::mysql::Conn;
 use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::backstay::Backstay;
 use backstay_tests::compare::{Contents, contents, differences};
-use backstay_tests::processes::{children, kill};
+use backstay_tests::processes::{children, kill, terminate};
 use backstay_tests::random_tables;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -47,6 +47,17 @@ fn killed_again_and_again(flavour: Flavour) {
     assert!(supervisor.wait().unwrap().success());
     let loading = started.elapsed();
     empty(&mut conn, &want);
+
+    // One that is asked to stop says how it goes on.
+    let mut supervisor = backstay.start(&restore);
+    assert!(loads_something(&mut conn, &mut supervisor), "the load was not seen");
+    terminate(supervisor.id());
+    let stopped = supervisor.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&stopped.stderr);
+    assert_eq!(stopped.status.code(), Some(130), "{said}");
+    for what in ["what is restored so far stays", "run the same command again"] {
+        assert!(said.contains(what), "{said}");
+    }
 
     let mut random = StdRng::seed_from_u64(20);
     let (mut kills, mut loads) = (0, 0);

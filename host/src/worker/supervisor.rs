@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use backstay_engine_api::job::{ArchiveStatus, Segment};
 use backstay_engine_api::wire::Answer;
-use backstay_engine_api::{EngineError, Position, Server};
+use backstay_engine_api::{EngineError, ErrorKind, Position, Server};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -200,10 +200,10 @@ impl Session<'_> {
             tokio::select! {
                 report = self.reports.recv() => match report {
                     Some(Report::Done { answer, index }) => {
-                        return match stop {
+                        return match (stop, answer) {
+                            (Some(reason), Answer::Error(error)) => Told::Stopped(with_what_it_says(reason, error)),
                             // What is whole in spite of the order to stop is whole.
-                            Some(reason) if matches!(answer, Answer::Error(_)) => Told::Stopped(reason),
-                            _ => Told::Done { answer, index },
+                            (_, answer) => Told::Done { answer, index },
                         };
                     }
                     Some(report) => self.answer(report),
@@ -309,6 +309,16 @@ impl Session<'_> {
             died,
         }
     }
+}
+
+/// Why a job was stopped, with what its engine says of what it has left and of how it goes on.
+fn with_what_it_says(mut reason: EngineError, error: EngineError) -> EngineError {
+    if error.kind == ErrorKind::Cancelled {
+        let error = tidy(error);
+        reason.causes.extend(error.causes);
+        reason.advice = reason.advice.or(error.advice);
+    }
+    reason
 }
 
 /// An engine's error as it is shown: one line each, not too long, and not too many.

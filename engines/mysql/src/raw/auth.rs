@@ -17,6 +17,9 @@ use crate::session::{Settings, refused};
 /// How many packets a server may send before it has decided: MariaDB tries an account's methods one by one.
 const STEPS: usize = 32;
 
+/// Length of what MariaDB's `ed25519` sends to be signed, in bytes; no more follows it.
+const ED25519_NONCE: usize = 32;
+
 /// A client's side of an authentication plug-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
@@ -132,7 +135,12 @@ fn switched(packet: &[u8], settings: &Settings) -> Result<(Method, Vec<u8>), Fai
     let plugin = request.auth_plugin();
     let name: Cow<'_, str> = String::from_utf8_lossy(plugin.as_bytes());
     let method = Method::named(&name).ok_or_else(|| refused::unknown_plugin(&name, settings))?;
-    Ok((method, request.plugin_data().to_vec()))
+    // Scrambles are text that ends with a zero byte, which is not theirs. A nonce of ed25519 is any bytes, and the last may be one.
+    let nonce = match method {
+        Method::Ed25519 => &packet[packet.len().saturating_sub(ED25519_NONCE)..],
+        _ => request.plugin_data(),
+    };
+    Ok((method, nonce.to_vec()))
 }
 
 fn password(settings: &Settings) -> &[u8] {
@@ -164,6 +172,21 @@ mod tests {
     use backstay_engine_api::{Secret, Server};
 
     use super::*;
+
+    #[test]
+    fn a_nonce_that_ends_in_zero() {
+        let server = Server {
+            host: Some("127.0.0.1".to_owned()),
+            ..Server::default()
+        };
+        let settings = Settings::resolve(&server, &|_| None).unwrap();
+        let nonce: Vec<u8> = (1..32).chain([0]).collect();
+        let packet = [b"\xfeclient_ed25519\0", &nonce[..]].concat();
+        assert_eq!(switched(&packet, &settings).unwrap(), (Method::Ed25519, nonce));
+        let packet = b"\xfemysql_native_password\0abcdefghijklmnopqrst\0";
+        let (method, scramble) = switched(packet, &settings).unwrap();
+        assert_eq!((method, scramble.len()), (Method::Native, 20));
+    }
 
     /// A server that asks for the password in clear gets it only where nobody reads along.
     #[test]
