@@ -43,15 +43,7 @@ pub(crate) fn usual_sockets() -> Vec<PathBuf> {
 pub(super) fn open(settings: Arc<Settings>) -> Result<Session, EngineError> {
     let ssl = tls::options(&settings.tls)?;
     let builder = options(&settings)?;
-    let with_tls = || login(builder.clone().ssl_opts(ssl.clone()).into());
-    let tried = match with_tls() {
-        // The driver takes the last byte of MariaDB's ed25519 nonce for the end of a text where it is zero, and is denied once in 256
-        // times.
-        Err(Login::Failed(mysql::Error::MySqlError(error))) if error.code == DENIED && settings.password.is_some() => {
-            with_tls()
-        }
-        tried => tried,
-    };
+    let tried = login(builder.clone().ssl_opts(ssl.clone()).into());
     let (conn, encrypted) = match tried {
         Err(Login::Failed(mysql::Error::DriverError(DriverError::TlsNotSupported)))
             if settings.tls.mode == TlsMode::Preferred =>
@@ -97,9 +89,19 @@ enum Login {
     TimedOut,
 }
 
+/// The driver takes the last byte of MariaDB's ed25519 nonce for the end of a text where it is zero, and is denied once in 256 times: so a
+/// password is tried twice.
+fn login(opts: Opts) -> Result<Conn, Login> {
+    let again = opts.get_pass().is_some().then(|| opts.clone());
+    match (login_once(opts), again) {
+        (Err(Login::Failed(mysql::Error::MySqlError(error))), Some(opts)) if error.code == DENIED => login_once(opts),
+        (tried, _) => tried,
+    }
+}
+
 /// In a thread of its own: a server that accepts and never greets would hold us for ever, and a read timeout on the
 /// connection would go on to hold for every later query. A thread that is left behind ends when the server speaks.
-fn login(opts: Opts) -> Result<Conn, Login> {
+fn login_once(opts: Opts) -> Result<Conn, Login> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         // If nobody waits any more, the connection is dropped and so closed.
