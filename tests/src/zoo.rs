@@ -37,6 +37,8 @@ const COMMON: &[&str] = &[
     "INSERT INTO zoo.choices VALUES (1, 'small', 'a,b c,é', 'é'), (2, '', '', 'x'), (3, NULL, NULL, NULL), (4, 'tab\\there', 'it''s', 'x'), \
      (5, 'é日', 'a,b c,é,it''s', 'é'), (6, '\\\\', 'é', 'x')",
     "INSERT IGNORE INTO zoo.choices VALUES (7, 'none', 'a', 'none')",
+    // The empty member of the SET, alone and with others, and none.
+    "INSERT INTO zoo.choices VALUES (8, 'small', 16, 'x'), (9, 'small', 17, 'x'), (10, 'small', 24, 'x'), (11, 'small', 0, 'x')",
     "CREATE TABLE zoo.texts (id INT PRIMARY KEY, a CHAR(20), b VARCHAR(200), c TEXT, l1 VARCHAR(100) CHARACTER SET latin1, \
      l1t LONGTEXT CHARACTER SET latin1, g VARCHAR(100) CHARACTER SET gbk, gt TEXT CHARACTER SET gbk, u16 VARCHAR(100) CHARACTER SET utf16, \
      u16t TEXT CHARACTER SET utf16, u32 VARCHAR(50) CHARACTER SET utf32, u3 VARCHAR(50) CHARACTER SET utf8mb3, j VARCHAR(50) CHARACTER SET sjis, \

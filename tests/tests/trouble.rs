@@ -54,6 +54,40 @@ fn a_wrong_password() {
     }
 }
 
+/// Verifying a large backup takes long: a target that lets nobody in is said before.
+#[test]
+fn a_wrong_password_of_a_target_is_said_before_the_backup_is_verified() {
+    for flavour in BOTH {
+        let server = TestServer::start(flavour);
+        let mut conn = server.conn();
+        bank::create(&mut conn);
+        conn.query_drop("CREATE USER loader@'127.0.0.1' IDENTIFIED BY 'right'")
+            .unwrap();
+        for engine in ["mysqldump", "mysqlshell"] {
+            let backstay = Backstay::new(&server.dir().join(engine), &[], &server.section("main"));
+            backstay.run(&["backup", "--engine", engine]).ok();
+            let id = backstay.ids("main").remove(0);
+            let stored = backstay.backups("main").join(id).join("data");
+            let of_backup = |(file, bytes)| {
+                Some(backstay.repository().join(file)).filter(|file| bytes > 0 && file.starts_with(&stored))
+            };
+            for file in backstay.files().into_iter().filter_map(of_backup) {
+                let bytes: Vec<u8> = std::fs::read(&file).unwrap().iter().map(|byte| !byte).collect();
+                std::fs::write(&file, bytes).unwrap();
+            }
+            let restore = ["restore", "--to-server", &server.tcp_url("loader"), "--overwrite"];
+            let backstay = backstay.env("BACKSTAY_PASSWORD", "wrong");
+            let said = backstay.run(&restore).fails_with(1).stderr;
+            assert!(said.contains("denied") && !said.contains("damaged"), "{engine}: {said}");
+            let backstay = backstay.env("BACKSTAY_PASSWORD", "right");
+            let said = backstay.run(&restore).fails_with(1).stderr;
+            assert!(said.contains("damaged"), "{engine}: {said}");
+        }
+        let (sum, undisturbed) = bank::sums(&mut conn, "bank");
+        assert_eq!(sum, undisturbed);
+    }
+}
+
 #[test]
 fn a_missing_privilege_is_named_with_its_grant() {
     for flavour in BOTH {

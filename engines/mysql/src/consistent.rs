@@ -11,7 +11,8 @@
 //!    let go and tried again.
 //! 4. The caller opens its snapshots; the position is read.
 //! 5. DDL stays blocked while the snapshots are read, which is what snapshots do not protect from: `LOCK INSTANCE FOR
-//!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session. Then the lock is let go.
+//!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session, which keeps writers off tables without
+//!    transactions too, and `LOCK TABLES … READ` in a third for those of Aria. Then the lock is let go.
 //!
 //! Where the account may not do 2 or 5 and the caller says which tables it will read ([`LockOptions::tables`]), those alone
 //! are locked, and metadata locks keep them as they are (see `tables.rs`). Managed services (Amazon RDS, Aurora) refuse 2 to an account
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 use backstay_engine_api::job::{JobContext, SessionGuard};
 use backstay_engine_api::{EngineError, ErrorKind, Notice, Position, Server};
 
-use crate::facts::non_transactional;
+use crate::facts::{aria_tables, non_transactional};
 use crate::session::Session;
 use ddl::DdlLock;
 use preflight::Allowed;
@@ -134,6 +135,10 @@ impl ConsistentPoint {
             None => preflight::check(&mut watcher)?,
         };
         let without_transactions = non_transactional(&mut watcher, NAMED_TABLES + 1)?;
+        let aria = match without_transactions.is_empty() {
+            true => Vec::new(),
+            false => aria_tables(&mut watcher)?,
+        };
         let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
         let mut watch = Watch {
             job,
@@ -177,7 +182,7 @@ impl ConsistentPoint {
         };
         let ddl = match list {
             Some(list) => ddl::hold_tables(&mut watch, global, &list)?,
-            None => ddl::lock(&mut watch, global, &mut notices)?,
+            None => ddl::lock(&mut watch, global, &aria, &mut notices)?,
         };
         let point = Self {
             ddl: ddl.held,

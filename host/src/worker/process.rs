@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use abi_stable::sabi_trait::TD_Opaque;
 use backstay_engine_api::abi::v1::{HostApi_TO, HostPort};
 use backstay_engine_api::wire::{Answer, Call, JobSpec, Target};
-use backstay_engine_api::{EngineError, Operation, Selection, Server};
+use backstay_engine_api::{EngineError, ErrorKind, Operation, Selection, Server};
 
 use super::frame;
 use super::pieces::Pieces;
@@ -157,7 +157,7 @@ impl Prepared {
 
     /// Verifies what is to be read, makes the call, closes what was written.
     fn work(&self) -> (Answer, Option<IndexSummary>) {
-        if let Err(error) = self.verify() {
+        if let Err(error) = self.reach().and_then(|()| self.verify()) {
             return (Answer::Error(error), None);
         }
         if !self.shared.start() {
@@ -177,6 +177,26 @@ impl Prepared {
                 Err(error) => (Answer::Error(error), None),
             },
             _ => (answer, None),
+        }
+    }
+
+    /// Reaches the server that something is restored to. Verifying a large backup takes long, and a wrong password is to be said
+    /// before, not after.
+    fn reach(&self) -> Result<(), EngineError> {
+        let (Call::Restore { job, target, .. } | Call::Recover { job, target, .. }) = &self.call else {
+            return Ok(());
+        };
+        let Target::Server(server) = target else {
+            return Ok(());
+        };
+        let probe = Call::Probe {
+            job: job.clone(),
+            server: server.clone(),
+        };
+        match self.engine.call(&probe, self.port()) {
+            Answer::Error(error) if error.kind == ErrorKind::Connection => Err(error),
+            // Whatever else a probe may find, such as a privilege that is missing, is about a server that is to be backed up.
+            _ => Ok(()),
         }
     }
 

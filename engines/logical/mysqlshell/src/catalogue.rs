@@ -48,8 +48,9 @@ pub(crate) struct Column {
     pub(crate) encoding: Encoding,
     /// Its character set, if it is text in one of which a server may have no exact form in Unicode.
     pub(crate) inexact: Option<String>,
-    /// An ENUM that has `''` as a member, which is also the text of its error value 0.
-    pub(crate) empty_member: bool,
+    /// Of an ENUM or SET that has `''` as a member, which is also the text of its value 0 (an ENUM's error, a SET without members): how many
+    /// members are before it.
+    pub(crate) empty_member: Option<usize>,
 }
 
 /// A column of a key.

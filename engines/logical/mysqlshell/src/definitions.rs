@@ -275,13 +275,33 @@ fn write_sequence(text: &mut String, session: &mut Session, schema: &str, name: 
         .strip_prefix("CREATE SEQUENCE ")
         .ok_or_else(|| EngineError::other(format!("the definition of {} is no CREATE SEQUENCE", shown.what())))?;
     let full = format!("{}.{}", quote_identifier(schema), quote_identifier(name));
-    let (next, round): (String, String) = session
-        .query_first(format!("SELECT next_not_cached_value, cycle_count FROM {full}"))?
+    let (next, round, start, before_start): (String, String, String, bool) = session
+        .query_first(format!(
+            "SELECT next_not_cached_value, cycle_count, start_value, cycle_count = 0 AND IF(`increment` < 0, next_not_cached_value > \
+             start_value, next_not_cached_value < start_value) FROM {full}"
+        ))?
         .ok_or_else(|| EngineError::other(format!("sequence {full} has no state")))?;
+    let quoted = quote_identifier(name);
     let marker = in_comment(&full);
     line!(text, "-- begin sequence {marker}");
-    line!(text, "CREATE SEQUENCE IF NOT EXISTS {rest};");
-    line!(text, "DO SETVAL({}, {next}, 0, {round});", quote_identifier(name));
+    if before_start {
+        // SETVAL sets nothing back, and RESTART would do so to one that is there already. ALTER SEQUENCE leaves the next value as it is.
+        let made = with_start(rest, &quoted, &start, &next).ok_or_else(|| {
+            EngineError::other(format!("the definition of {} is not in the usual form", shown.what()))
+        })?;
+        line!(text, "CREATE SEQUENCE IF NOT EXISTS {made};");
+        line!(text, "ALTER SEQUENCE {quoted} START WITH {start};");
+    } else {
+        line!(text, "CREATE SEQUENCE IF NOT EXISTS {rest};");
+        line!(text, "DO SETVAL({quoted}, {next}, 0, {round});");
+    }
     line!(text, "-- end sequence {marker}\n");
     Ok(())
+}
+
+/// What follows CREATE SEQUENCE, with another START. `quoted` is the sequence's name.
+fn with_start(definition: &str, quoted: &str, start: &str, other: &str) -> Option<String> {
+    let options = definition.strip_prefix(quoted)?;
+    let (before, after) = options.split_once(&format!(" start with {start} "))?;
+    Some(format!("{quoted}{before} start with {other} {after}"))
 }

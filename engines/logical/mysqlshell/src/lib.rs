@@ -5,6 +5,7 @@
 //!
 //! - `format`: the format: names of files, and the JSON files.
 //! - `catalogue`: what a server has; `definitions`: the SQL files of it; `accounts`: `@.users.sql`.
+//! - `dollar_quotes`: where they stand in statements, for whoever writes them and whoever reads them.
 //! - `backup`: a consistent point, and what happens in it; `rows`: tables into data files, in parallel.
 //! - Increments are pieces of the binary log, which the library that engines share takes.
 //! - `restore`: a dump into a server, in parallel, and on from where it was interrupted.
@@ -13,6 +14,7 @@ mod accounts;
 mod backup;
 mod catalogue;
 mod definitions;
+mod dollar_quotes;
 mod format;
 mod options;
 mod restore;

@@ -4,26 +4,30 @@
 //! or tables that are in the way. Then come accounts, schemas, tables without most of their keys, rows and indexes, foreign keys,
 //! routines, views, triggers, grants on all these, and at last events, which begin to run as soon as they are there.
 //!
-//! - `dump`: what the dump has, and of it what is restored; `checks`, `lost`: whether the target takes it.
+//! - `dump`: what the dump has, and of it what is restored; `checks`, `lost`, `names_taken`, `timestamps`: whether the target takes it.
 //! - `control`: how far a restore has come, kept on the target: one that is interrupted goes on when it is run again.
-//! - `statements`, `scripts`: SQL files; `ddl`: CREATE TABLE taken apart; `tables`, `load`, `histograms`: a table and its rows.
+//! - `statements`, `scripts`, `collation`: SQL files; `ddl`: CREATE TABLE taken apart; `tables`, `referred`, `load`, `histograms`: a table and its rows.
 //! - `phases`: the steps in their order; `board`, `pool`: threads.
 
 mod board;
 mod checks;
+mod collation;
 mod control;
 mod ddl;
 mod dump;
 mod histograms;
 mod load;
 mod lost;
+mod names_taken;
 mod phases;
 mod pool;
 mod redo_log;
+mod referred;
 mod scripts;
 mod settings;
 mod statements;
 mod tables;
+mod timestamps;
 mod views;
 
 use backstay_engine_api::job::{ChainLink, Level, Target};
@@ -127,13 +131,16 @@ impl Restore<'_> {
                 self.load_again_what_is_gone(&control)?;
                 control
             }
-            None => {
+            None if self.options.beside => {
                 self.clear()?;
-                let accounts = self.takes_accounts();
-                match self.options.beside {
-                    true => Control::in_memory(),
-                    false => Control::begin(&mut self.session, &identity, accounts)?,
-                }
+                Control::in_memory()
+            }
+            None => {
+                let restored = self.takes_accounts();
+                // Before the notes of an unfinished restore go, which say whose the accounts are.
+                let accounts = control::own_accounts(&mut self.session, &identity, restored)?;
+                self.clear()?;
+                Control::begin(&mut self.session, &identity, accounts)?
             }
         };
         let restored = match self.holds_events() && self.hold_events(&control)? {
@@ -300,6 +307,9 @@ impl Restore<'_> {
         if self.dump.tables().any(|table| !table.chunks.is_empty()) {
             checks::local_infile(&mut self.session)?;
         }
+        if !self.rows_only {
+            self.check_timestamps()?;
+        }
         if self.sets_gtid() {
             if self.of_tables() {
                 let message = "gtid = \"set\": the dump is of single tables, and its GTIDs are those of a whole server";
@@ -336,7 +346,10 @@ impl Restore<'_> {
             }
             match whole {
                 true => checks::occupied(&mut self.session, overwrite),
-                false => checks::in_the_way(&mut self.session, self.job, &self.dump),
+                false => {
+                    checks::in_the_way(&mut self.session, self.job, &self.dump)?;
+                    self.check_names()
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use backstay_engine_api::EngineError;
 
+use crate::consistent::TableName;
 use crate::session::{Session, quote_text};
 
 /// Schemas that belong to the server.
@@ -18,6 +19,9 @@ const SYSTEM_USERS: [&str; 8] = [
     "mysql",
     "PUBLIC",
 ];
+
+/// For SQL, of `information_schema.TABLES`: tables, and no views.
+const WITH_ROWS: &str = "TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
 
 /// For SQL: that the definer of something is neither an account of the server's own nor Amazon's.
 pub(super) const BY_A_USER: &str =
@@ -91,9 +95,12 @@ pub fn non_transactional(session: &mut Session, limit: usize) -> Result<Vec<Stri
         "BLACKHOLE",
         "PERFORMANCE_SCHEMA",
         "FEDERATED",
+        "SPIDER",
         "MRG_MyISAM",
         "SEQUENCE",
         "CONNECT",
+        "OQGRAPH",
+        "VP",
     ];
     let mut engines: Vec<String> = engines
         .into_iter()
@@ -105,11 +112,27 @@ pub fn non_transactional(session: &mut Session, limit: usize) -> Result<Vec<Stri
     }
     engines.sort();
     session.query(format!(
-        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND \
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE {WITH_ROWS} AND \
          ENGINE IN ({}) AND LOWER(TABLE_SCHEMA) NOT IN ({}) ORDER BY 1 LIMIT {limit}",
         engines.join(", "),
         system_list()
     ))
+}
+
+/// MariaDB's tables of Aria outside the server's own schemas.
+///
+/// # Errors
+/// As [`Session::query`].
+pub(crate) fn aria_tables(session: &mut Session) -> Result<Vec<TableName>, EngineError> {
+    let tables: Vec<(String, String)> = session.query(format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {WITH_ROWS} AND ENGINE = 'Aria' AND LOWER(TABLE_SCHEMA) \
+         NOT IN ({}) ORDER BY 1, 2",
+        system_list()
+    ))?;
+    Ok(tables
+        .into_iter()
+        .map(|(schema, name)| TableName { schema, name })
+        .collect())
 }
 
 fn system_list() -> String {

@@ -143,10 +143,12 @@ fn set_up(mut conn: Conn, settings: Arc<Settings>, encrypted: bool) -> Result<Se
 
 /// What every session says first, by whichever way it is connected.
 pub(crate) fn set_up_statement(flavour: Flavour) -> String {
-    let no_limit = if flavour.is_mariadb() {
-        "max_statement_time"
+    // MariaDB may also end sessions that wait in a transaction, as those do that hold a snapshot for others.
+    let no_limits = if flavour.is_mariadb() {
+        "max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, \
+         idle_write_transaction_timeout = 0"
     } else {
-        "max_execution_time"
+        "max_execution_time = 0"
     };
     // NO_AUTO_VALUE_ON_ZERO: rows with 0 in an AUTO_INCREMENT column stay as they are. NO_ENGINE_SUBSTITUTION: a table
     // of an engine that is not there is an error and not another table. ALLOW_INVALID_DATES: a 31st of February that somebody
@@ -156,7 +158,7 @@ pub(crate) fn set_up_statement(flavour: Flavour) -> String {
     format!(
         "SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES', autocommit = 1, \
          wait_timeout = 31536000, net_read_timeout = 3600, net_write_timeout = 3600, \
-         lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limit} = 0, sql_select_limit = 18446744073709551615"
+         lock_wait_timeout = {LOCK_WAIT_SECONDS}, {no_limits}, sql_select_limit = 18446744073709551615"
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::{EngineError, ErrorKind, Secret, Server, Tls, TlsMode};
-use backstay_mysql::{Flavour, Session};
+use backstay_mysql::{Flavour, RawSession, Session};
 
 use crate::certificates::Certificates;
 
@@ -224,6 +224,26 @@ fn session_settings(flavour: Flavour) {
     let error = session.run("SELEKT 1").unwrap_err();
     assert!(error.to_string().contains("refused `SELEKT 1`: 1064"), "{error}");
     session.kill(999_999).unwrap();
+}
+
+/// MariaDB may end sessions that wait in a transaction; ours wait for as long as a backup takes.
+#[test]
+fn nobody_is_ended_for_waiting_in_a_transaction() {
+    let bed = TestServer::start(Flavour::MariaDb);
+    let limits = [
+        "idle_transaction_timeout",
+        "idle_readonly_transaction_timeout",
+        "idle_write_transaction_timeout",
+    ];
+    for limit in limits {
+        run(&mut bed.session(), &[&format!("SET GLOBAL {limit} = 1")]);
+    }
+    let asked = format!("SELECT CONCAT_WS(' ', @@{})", limits.join(", @@"));
+    let mut session = bed.session();
+    let found: Option<String> = session.query_first(&asked).unwrap();
+    assert_eq!(found.as_deref(), Some("0 0 0"));
+    let found = RawSession::like(&session).unwrap().texts(&asked).unwrap();
+    assert_eq!(found, [[Some("0 0 0".to_owned())]]);
 }
 
 fn option_file(flavour: Flavour) {

@@ -230,6 +230,41 @@ fn what_is_blocked_while_it_is_held(flavour: Flavour) {
     host.assert_all_released();
 }
 
+/// MariaDB's stages take tables of Aria for transactional, and no snapshot holds them.
+#[test]
+fn nobody_writes_to_aria() {
+    let bed = TestServer::start(Flavour::MariaDb);
+    let mut session = bed.session();
+    run(
+        &mut session,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.safe (id INT) ENGINE=Aria",
+            "CREATE TABLE shop.unsafe (id INT) ENGINE=Aria TRANSACTIONAL=0",
+            "CREATE TABLE shop.history (id INT) ENGINE=Aria WITH SYSTEM VERSIONING",
+            "SET SESSION lock_wait_timeout = 1",
+        ],
+    );
+    let server = bed.address();
+    let host = TestHost::default();
+    let (mut point, ()) = host
+        .job(move |job| ConsistentPoint::take(job, &server, LockOptions::default(), |_| Ok(())))
+        .unwrap();
+    let notice = &point.notices()[0].text;
+    assert!(notice.contains("(shop.history, shop.safe, shop.unsafe)"), "{notice}");
+    for table in ["safe", "unsafe", "history"] {
+        let blocked = session.run(format!("INSERT INTO shop.{table} VALUES (1)")).unwrap_err();
+        assert_eq!(blocked.kind, ErrorKind::Busy, "{table}: {blocked}");
+        run(&mut session, &[&format!("SELECT * FROM shop.{table}")]);
+    }
+    point.check_alive().unwrap();
+    point.release().unwrap();
+    host.assert_all_released();
+    for table in ["safe", "unsafe", "history"] {
+        run(&mut session, &[&format!("INSERT INTO shop.{table} VALUES (1)")]);
+    }
+}
+
 fn without_a_binary_log(flavour: Flavour) {
     let bed = TestServer::start_with(flavour, &["--skip-log-bin"]);
     let server = bed.address();

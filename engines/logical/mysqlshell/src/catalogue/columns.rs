@@ -1,5 +1,7 @@
 //! Columns: which are dumped, and how their values are written.
 
+use backstay_mysql::quote_identifier;
+
 use super::{Column, Encoding};
 
 /// A row of `information_schema.COLUMNS`.
@@ -16,6 +18,8 @@ pub(super) struct ColumnRow {
     pub(super) generated: String,
     /// `PRI` if it is of the primary key, or of what stands in for it.
     pub(super) primary: bool,
+    /// Whether its values are kept, in rows or in an index, should it be generated.
+    pub(super) kept: bool,
 }
 
 /// Types that are numbers and times. What is not here, and not bytes, is text.
@@ -69,12 +73,31 @@ impl ColumnRow {
                 .collation
                 .as_deref()
                 .and_then(|collation| inexact(&self.data_type, collation)),
-            // Where `'0'` is one too, no text is left for the error value.
-            empty_member: self.data_type == "enum"
-                && is_member(&self.column_type, "")
-                && !is_member(&self.column_type, "0"),
+            empty_member: match self.data_type.as_str() {
+                // Where `'0'` is one too, no text is left for the error value.
+                "enum" => member(&self.column_type, "").filter(|_| member(&self.column_type, "0").is_none()),
+                "set" => member(&self.column_type, ""),
+                _ => None,
+            },
         }
     }
+}
+
+/// Generated columns whose values are kept and depend on the time zone of the session that wrote the row (MySQL; MariaDB forbids them).
+pub(super) fn zoned(columns: &[ColumnRow]) -> Vec<&str> {
+    const FUNCTIONS: [&str; 2] = ["from_unixtime(", "unix_timestamp("];
+    let timestamps: Vec<String> = columns
+        .iter()
+        .filter(|column| column.data_type == "timestamp")
+        .map(|column| quote_identifier(&column.name).to_lowercase())
+        .collect();
+    let is_zoned = |column: &&ColumnRow| {
+        let expression = column.generated.to_lowercase();
+        let of_timestamp = timestamps.iter().any(|name| expression.contains(name));
+        column.kept && !column.is_period() && (of_timestamp || FUNCTIONS.iter().any(|name| expression.contains(name)))
+    };
+    let zoned = columns.iter().filter(is_zoned);
+    zoned.map(|column| column.name.as_str()).collect()
 }
 
 fn encoding(data_type: &str, collation: Option<&str>) -> Encoding {
@@ -126,9 +149,10 @@ fn character_set(collation: &str) -> &str {
         .map_or(collation, |(character_set, _)| character_set)
 }
 
-/// Whether an ENUM's definition (`enum('a','it''s')`) names a member. `member` has no quotes.
-fn is_member(column_type: &str, member: &str) -> bool {
+/// Which of the members of an ENUM or SET (`enum('a','it''s')`) it is, from 0 on. `member` has no quotes.
+fn member(column_type: &str, member: &str) -> Option<usize> {
     let mut rest = column_type;
+    let mut before = 0;
     while let Some((_, quoted)) = rest.split_once('\'') {
         // A quote in a member is doubled.
         let mut end = 0;
@@ -140,11 +164,12 @@ fn is_member(column_type: &str, member: &str) -> bool {
             end += 2;
         }
         if &quoted[..end] == member {
-            return true;
+            return Some(before);
         }
         rest = quoted.get(end + 1..).unwrap_or_default();
+        before += 1;
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -154,18 +179,45 @@ mod tests {
     #[test]
     fn members_of_an_enum() {
         for (column_type, empty, zero) in [
-            ("enum('')", true, false),
-            ("enum('a','')", true, false),
-            ("enum('','0')", true, true),
-            ("enum('a','b')", false, false),
-            ("enum('it''s','''')", false, false),
-            ("enum('''','')", true, false),
-            ("enum(',','0')", false, true),
-            ("enum('','it''s,')", true, false),
+            ("enum('')", Some(0), None),
+            ("enum('a','')", Some(1), None),
+            ("enum('','0')", Some(0), Some(1)),
+            ("enum('a','b')", None, None),
+            ("enum('it''s','''')", None, None),
+            ("enum('''','')", Some(1), None),
+            ("enum(',','0')", None, Some(1)),
+            ("enum('','it''s,')", Some(0), None),
+            ("set('a','b','')", Some(2), None),
+            ("set('a','0')", None, Some(1)),
         ] {
-            assert_eq!(is_member(column_type, ""), empty, "{column_type}");
-            assert_eq!(is_member(column_type, "0"), zero, "{column_type}");
+            assert_eq!(member(column_type, ""), empty, "{column_type}");
+            assert_eq!(member(column_type, "0"), zero, "{column_type}");
         }
+    }
+
+    #[test]
+    fn what_depends_on_a_time_zone() {
+        let column = |name: &str, data_type: &str, generated: &str, kept| ColumnRow {
+            position: 0,
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            column_type: data_type.to_owned(),
+            collation: None,
+            nullable: false,
+            generated: generated.to_owned(),
+            primary: false,
+            kept,
+        };
+        let columns = [
+            column("At", "timestamp", "", false),
+            column("on", "datetime", "", false),
+            column("day", "date", "cast(`At` as date)", true),
+            column("shown", "date", "cast(`At` as date)", false),
+            column("other", "date", "cast(`on` as date)", true),
+            column("text", "varchar", "date_format(FROM_UNIXTIME(`n`),_utf8mb4'%Y')", true),
+            column("row_end", "timestamp", "ROW END", true),
+        ];
+        assert_eq!(zoned(&columns), ["day", "text"]);
     }
 
     #[test]

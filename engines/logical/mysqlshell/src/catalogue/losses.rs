@@ -8,12 +8,21 @@ use super::{Catalogue, Table};
 /// Columns that a notice names; a table can have thousands.
 const NAMED_COLUMNS: usize = 20;
 
-/// Engines whose tables show what other tables have.
-const WITHOUT_ROWS: [&str; 5] = ["MRG_MyISAM", "FEDERATED", "SPIDER", "BLACKHOLE", "SEQUENCE"];
+/// Engines whose tables show what is elsewhere: in other tables, in files, on other servers. `mariadb-dump` leaves out the same.
+const WITHOUT_ROWS: [&str; 8] = [
+    "MRG_MyISAM",
+    "FEDERATED",
+    "SPIDER",
+    "CONNECT",
+    "OQGRAPH",
+    "VP",
+    "BLACKHOLE",
+    "SEQUENCE",
+];
 
 impl Table {
-    /// Whether rows of it are dumped. Those that it shows of other tables would come twice, and those that have generated
-    /// columns only can not be written.
+    /// Whether rows of it are dumped. Those that it shows of elsewhere would come twice, or be written to where they are, and those that
+    /// have generated columns only can not be written.
     pub(crate) fn has_rows(&self) -> bool {
         !self.shows_others() && !self.columns.is_empty()
     }
@@ -41,6 +50,15 @@ pub(super) fn without_history(table: &Table) -> Notice {
         "history-left-out",
         "only the rows of now are dumped: a history by transaction, or of a server before MariaDB 10.11, can not be put back",
     )
+}
+
+/// Of a table with generated columns that depend on the time zone of whoever wrote the row.
+pub(super) fn computed_in_utc(table: &Table, columns: &[&str]) -> Notice {
+    let text = format!(
+        "a restore computes generated columns in UTC, and these depend on the session's time zone, so that they may get other values: {}",
+        named_columns(columns)
+    );
+    table.notice("generated-by-time-zone", text)
 }
 
 /// Adds what the tables say.
@@ -76,4 +94,47 @@ pub(super) fn add(catalogue: &mut Catalogue, flavour: Flavour) {
         }
     }
     catalogue.notices.extend(notices);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{Column, Encoding};
+
+    #[test]
+    fn rows_that_are_elsewhere() {
+        let column = Column {
+            name: "a".to_owned(),
+            data_type: "int".to_owned(),
+            encoding: Encoding::Plain,
+            inexact: None,
+            empty_member: None,
+        };
+        for (engine, has_rows) in [
+            ("InnoDB", true),
+            ("Aria", true),
+            ("CONNECT", false),
+            ("OQGRAPH", false),
+            ("VP", false),
+            ("Spider", false),
+            ("MRG_MYISAM", false),
+        ] {
+            let table = Table {
+                schema: "s".to_owned(),
+                name: "t".to_owned(),
+                engine: engine.to_owned(),
+                columns: vec![column.clone()],
+                ..Table::default()
+            };
+            assert_eq!(table.has_rows(), has_rows, "{engine}");
+            let mut catalogue = Catalogue {
+                tables: vec![table],
+                ..Catalogue::default()
+            };
+            add(&mut catalogue, Flavour::MariaDb);
+            let codes: Vec<&str> = catalogue.notices.iter().map(|notice| notice.code.as_str()).collect();
+            let want: &[&str] = if has_rows { &[] } else { &["rows-elsewhere"] };
+            assert_eq!(codes, want, "{engine}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use backstay_engine_api::{EngineError, Notice};
 use backstay_mysql::{Session, facts, quote_identifier, quote_text};
 
-use super::columns::ColumnRow;
+use super::columns::{ColumnRow, zoned};
 use super::key::{Candidate, best};
 use super::losses;
 use super::rows::{IndexColumn, PartitionRow, Reader, TableRow};
@@ -96,6 +96,7 @@ impl Reader<'_> {
             match row.table_type.as_str() {
                 kind @ ("BASE TABLE" | "SYSTEM VERSIONED") => {
                     let versioned = kind == "SYSTEM VERSIONED";
+                    let in_zone = zoned(&columns);
                     let mut table = self.table(
                         row,
                         &columns,
@@ -106,6 +107,9 @@ impl Reader<'_> {
                     table.histograms = histograms.remove(&place).unwrap_or_default();
                     if versioned && !table.system_versioned {
                         catalogue.notices.push(losses::without_history(&table));
+                    }
+                    if !in_zone.is_empty() {
+                        catalogue.notices.push(losses::computed_in_utc(&table, &in_zone));
                     }
                     catalogue.tables.push(table);
                 }
@@ -279,7 +283,7 @@ fn period(columns: &[ColumnRow]) -> [Column; 2] {
             data_type: "timestamp".to_owned(),
             encoding: Encoding::Plain,
             inexact: None,
-            empty_member: false,
+            empty_member: None,
         }
     })
 }

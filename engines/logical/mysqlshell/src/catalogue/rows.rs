@@ -109,16 +109,18 @@ impl Reader<'_> {
             String,
             Option<String>,
             String,
+            String,
         );
         let rows: Vec<Row> = self.query(
             "SELECT TABLE_SCHEMA, TABLE_NAME, CAST(ORDINAL_POSITION AS UNSIGNED), COLUMN_NAME, LOWER(DATA_TYPE), \
-             LOWER(COLUMN_TYPE), COLLATION_NAME, IS_NULLABLE, GENERATION_EXPRESSION, COLUMN_KEY FROM \
+             LOWER(COLUMN_TYPE), COLLATION_NAME, IS_NULLABLE, GENERATION_EXPRESSION, COLUMN_KEY, EXTRA FROM \
              information_schema.COLUMNS",
             "TABLE_SCHEMA",
             "",
         )?;
         let mut found: ByTable<Vec<ColumnRow>> = HashMap::new();
-        for (schema, table, position, name, data_type, column_type, collation, nullable, generated, key) in rows {
+        for (schema, table, position, name, data_type, column_type, collation, nullable, generated, key, extra) in rows
+        {
             found.entry((schema, table)).or_default().push(ColumnRow {
                 position,
                 name,
@@ -128,6 +130,7 @@ impl Reader<'_> {
                 nullable: nullable == "YES",
                 generated: generated.unwrap_or_default(),
                 primary: key == "PRI",
+                kept: extra.contains("STORED GENERATED") || !key.is_empty(),
             });
         }
         for columns in found.values_mut() {

@@ -240,12 +240,8 @@ pub(super) fn routine(
 /// As [`Shown::get`].
 pub(super) fn library(text: &mut String, session: &mut Session, schema: &str, name: &str) -> Result<(), EngineError> {
     let shown = Shown::get(session, "LIBRARY", schema, name)?;
-    let body = shown.statement()?;
-    // The code is in dollar quotes, which not every reader of a script knows.
-    let mut delimiter = ";;".to_owned();
-    while body.contains(&delimiter) {
-        delimiter.push(';');
-    }
+    let body = closed(shown.statement()?);
+    let delimiter = delimiter(&body);
     marked(text, "library", schema, name, |text| {
         line!(text, "DROP LIBRARY IF EXISTS {};", quote_identifier(name));
         line!(text, "DELIMITER {delimiter}\n{body} {delimiter}\nDELIMITER ;");

@@ -2,31 +2,49 @@
 
 use std::fmt::Write as _;
 
+use crate::dollar_quotes::Head;
+
 /// What comes into a `--` comment: a name must not end the line, for what follows would be a statement.
 pub(crate) fn in_comment(name: &str) -> String {
     name.replace(['\n', '\r'], " ")
 }
 
-/// The positions and bytes of `text` that stand outside quotes and comments. A version comment (`/*! … */`) is a comment.
-pub(crate) fn outside(text: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
+/// What stands at a place of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Byte(u8),
+    /// Something quoted, or a comment.
+    Apart,
+    /// Something in dollar quotes.
+    Code,
+}
+
+/// The parts of a text, and where each begins.
+fn parts(text: &str) -> impl Iterator<Item = (usize, Part)> + '_ {
     let bytes = text.as_bytes();
+    let mut head = Head::default();
     let mut at = 0;
     std::iter::from_fn(move || {
-        while let Some(&byte) = bytes.get(at) {
-            let rest = &bytes[at..];
-            let dashes = rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace);
-            at += match byte {
-                b'\'' | b'"' | b'`' => quoted(rest),
-                b'#' => to_line_end(rest),
-                b'-' if dashes => to_line_end(rest),
-                b'/' if rest.starts_with(b"/*") => comment(rest),
-                _ => {
-                    at += 1;
-                    return Some((at - 1, byte));
-                }
-            };
-        }
-        None
+        let byte = *bytes.get(at)?;
+        let (start, rest) = (at, &bytes[at..]);
+        let comment = comment(rest);
+        let seen = if comment.is_some() { b' ' } else { byte };
+        let (length, part) = match (head.see(bytes, at, seen), comment, byte) {
+            (Some(length), _, _) => (length, Part::Code),
+            (None, Some(length), _) => (length, Part::Apart),
+            (None, None, b'\'' | b'"' | b'`') => (quoted(rest), Part::Apart),
+            (None, None, _) => (1, Part::Byte(byte)),
+        };
+        at += length;
+        Some((start, part))
+    })
+}
+
+/// The positions and bytes of `text` that stand outside quotes and comments. A version comment (`/*! … */`) is a comment.
+pub(crate) fn outside(text: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
+    parts(text).filter_map(|(at, part)| match part {
+        Part::Byte(byte) => Some((at, byte)),
+        _ => None,
     })
 }
 
@@ -46,19 +64,28 @@ fn quoted(text: &[u8]) -> usize {
     text.len()
 }
 
-fn to_line_end(text: &[u8]) -> usize {
-    memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1)
-}
-
-fn comment(text: &[u8]) -> usize {
-    memchr::memmem::find(&text[2..], b"*/").map_or(text.len(), |end| end + 4)
+/// The length of the comment at the start, if one is there.
+fn comment(text: &[u8]) -> Option<usize> {
+    let dashes = text.starts_with(b"--") && text.get(2).is_none_or(u8::is_ascii_whitespace);
+    if dashes || text.starts_with(b"#") {
+        Some(memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1))
+    } else if text.starts_with(b"/*") {
+        Some(memchr::memmem::find(&text[2..], b"*/").map_or(text.len(), |end| end + 4))
+    } else {
+        None
+    }
 }
 
 /// What ends a body: `;;`, unless that stands in it where a reader would see it.
 pub(super) fn delimiter(body: &str) -> String {
     let seen = |delimiter: &str| outside(body).any(|(at, _)| body.as_bytes()[at..].starts_with(delimiter.as_bytes()));
     let mut delimiter = ";;".to_owned();
-    if seen(&delimiter) {
+    if parts(body).any(|(_, part)| part == Part::Code) {
+        // Not every reader of a script knows dollar quotes: for it, their code is statements.
+        while body.contains(&delimiter) {
+            delimiter.push(';');
+        }
+    } else if seen(&delimiter) {
         delimiter = "$$".to_owned();
         while body.contains(&delimiter) {
             delimiter.push('$');

@@ -79,6 +79,11 @@ impl BaseNames {
             return name;
         }
         name.truncate(name.floor_char_boundary(LONGEST));
+        // Whatever was cut is longer than what was not, and of one length without its ordinal: else a name of the one kind could be one of
+        // the other, or two with ordinals the same.
+        while name.len() < LONGEST {
+            name.push('_');
+        }
         let ordinal = self.cut.entry(name.clone()).or_default();
         let _ = write!(name, "{ordinal}");
         *ordinal += 1;

@@ -40,6 +40,23 @@ fn long_names_are_cut_and_kept_apart() {
     assert_eq!(fits.len(), 225);
 }
 
+/// Characters of several bytes are cut before, and not within.
+#[test]
+fn what_is_cut_is_called_as_nothing_else() {
+    let mut bases = BaseNames::default();
+    let schema = "日".repeat(64);
+    let short = format!("{}0", "日".repeat(10));
+    // With an ordinal behind what fits of them, all would be called as `short` is, or as another of them.
+    let mut tables: Vec<String> = (0..12).map(|at| format!("{}{at}", "日".repeat(12))).collect();
+    tables.extend((0..12).map(|at| format!("{}1{}{at}", "日".repeat(10), "日".repeat(2))));
+    tables.insert(1, short.clone());
+    let names: Vec<String> = tables.iter().map(|table| bases.table(&schema, table)).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), tables.len(), "{names:#?}");
+    assert_eq!(names[1], format!("{schema}@{short}"));
+    let longest = names.iter().map(String::len).max();
+    assert_eq!(longest, Some(227));
+}
+
 #[test]
 fn names_that_end_as_other_files_do_are_encoded_further() {
     let mut bases = BaseNames::default();

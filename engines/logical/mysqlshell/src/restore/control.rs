@@ -3,6 +3,7 @@
 //! Progress of a data file is written in the transaction that loads its rows: either both are there or neither.
 
 mod identity;
+mod own_accounts;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -10,11 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use backstay_engine_api::{EngineError, ErrorKind};
-use backstay_mysql::accounts::{self, Account};
+use backstay_mysql::accounts::Account;
 use backstay_mysql::session::is_deadlock;
-use backstay_mysql::{RawSession, Session, quote_text, target};
+use backstay_mysql::{NamedRow, RawSession, Session, quote_text, target};
 
 pub(super) use identity::identity;
+pub(super) use own_accounts::own_accounts;
 
 /// The schema that holds it while a restore is under way.
 pub(crate) const SCHEMA: &str = "backstay_restore";
@@ -64,7 +66,7 @@ pub(super) struct Control {
     kept: bool,
     /// By name of data file or step.
     items: Mutex<HashMap<String, Progress>>,
-    /// The accounts that the target had before; empty if none are restored.
+    /// The accounts that the target had before, if accounts are restored.
     pub(super) accounts: HashSet<Account>,
 }
 
@@ -101,25 +103,29 @@ fn server_started(session: &Session) -> u64 {
     started.unwrap_or_default()
 }
 
+/// What an interrupted restore has noted of itself; `None` also if it was interrupted before it had begun.
+fn noted_job(session: &mut Session) -> Result<Option<NamedRow>, EngineError> {
+    if !target::has_schema(session, SCHEMA)? {
+        return Ok(None);
+    }
+    let has_job: Option<u8> = session.query_first(format!(
+        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'job'",
+        quote_text(SCHEMA)
+    ))?;
+    if has_job.is_none() {
+        return Ok(None);
+    }
+    let jobs = session.query_named(format!("SELECT * FROM {SCHEMA}.job"))?;
+    Ok(jobs.into_iter().next())
+}
+
 impl Control {
     /// Looks for an interrupted restore; `None` if there was none.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] if another restore was interrupted.
     pub(super) fn find(session: &mut Session, identity: &str) -> Result<Option<Self>, EngineError> {
-        if !target::has_schema(session, SCHEMA)? {
-            return Ok(None);
-        }
-        let has_job: Option<u8> = session.query_first(format!(
-            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = 'job'",
-            quote_text(SCHEMA)
-        ))?;
-        let job = match has_job {
-            Some(_) => session.query_named(format!("SELECT * FROM {SCHEMA}.job"))?,
-            None => Vec::new(),
-        };
-        // Interrupted before it had begun.
-        let Some(job) = job.first() else {
+        let Some(job) = noted_job(session)? else {
             return Ok(None);
         };
         // Earlier versions did not note it.
@@ -151,16 +157,15 @@ impl Control {
         }))
     }
 
-    /// Begins a restore: whatever a former one left is forgotten.
+    /// Begins a restore: whatever a former one left is forgotten. `accounts` are the target's [`own_accounts()`].
     ///
     /// # Errors
     /// The server's.
-    pub(super) fn begin(session: &mut Session, identity: &str, with_accounts: bool) -> Result<Self, EngineError> {
-        let accounts = if with_accounts {
-            accounts::existing(session)?
-        } else {
-            HashSet::new()
-        };
+    pub(super) fn begin(
+        session: &mut Session,
+        identity: &str,
+        accounts: HashSet<Account>,
+    ) -> Result<Self, EngineError> {
         let accounts_text = serde_json::to_string(&accounts)
             .map_err(|error| EngineError::other("the target's accounts can not be written as JSON").because(&error))?;
         let started = server_started(session);

@@ -23,6 +23,8 @@ pub(super) struct TableDdl {
     /// Fulltext keys, each of which needs an ALTER TABLE of its own.
     pub(super) fulltext: Vec<Part>,
     pub(super) foreign_keys: Vec<ForeignKey>,
+    /// Names of its CHECK constraints.
+    pub(super) checks: Vec<String>,
     /// The table's next AUTO_INCREMENT.
     pub(super) auto_increment: Option<u64>,
 }
@@ -69,6 +71,14 @@ pub(super) fn is_create_table(sql: &str) -> bool {
         && starts_with_word(sql.as_bytes()["CREATE".len()..].trim_ascii_start(), "TABLE")
 }
 
+/// The columns of type TIMESTAMP that are NOT NULL and have no default, if a statement creates a table.
+pub(super) fn bare_timestamps(sql: &str) -> Vec<String> {
+    let parts = Some(sql).filter(|sql| is_create_table(sql)).and_then(elements::read);
+    let all = parts.map(|parts| parts.elements).unwrap_or_default();
+    let bare = all.into_iter().filter(|element| element.bare_timestamp);
+    bare.map(|element| element.name).collect()
+}
+
 impl TableDdl {
     /// Of a table whose definition is not in the dump: nothing is put off.
     pub(super) fn none() -> Self {
@@ -77,15 +87,16 @@ impl TableDdl {
             indexes: Vec::new(),
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
+            checks: Vec::new(),
             auto_increment: None,
         }
     }
 
-    /// Takes a CREATE TABLE apart.
+    /// Takes a CREATE TABLE apart. Foreign keys refer to the columns `referred`.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] if it is none.
-    pub(super) fn parse(sql: &str, defer: DeferIndexes) -> Result<Self, EngineError> {
+    pub(super) fn parse(sql: &str, defer: DeferIndexes, referred: &[Vec<String>]) -> Result<Self, EngineError> {
         let parts = elements::read(sql).ok_or_else(|| {
             let start: String = sql.chars().take(60).collect();
             EngineError::new(
@@ -100,12 +111,13 @@ impl TableDdl {
         let innodb = option("ENGINE").is_some_and(|engine| engine.eq_ignore_ascii_case("InnoDB"));
         // Other engines copy the whole table for a new index, and build those of an empty table in bulk by themselves.
         let defer = if innodb { defer } else { DeferIndexes::None };
-        let put_off = which(&parts.elements, defer);
+        let put_off = which(&parts.elements, defer, referred);
         let mut ddl = Self {
             create: String::new(),
             indexes: Vec::new(),
             fulltext: Vec::new(),
             foreign_keys: Vec::new(),
+            checks: Vec::new(),
             auto_increment: option("AUTO_INCREMENT").and_then(|next| next.parse().ok()),
         };
         let mut kept = Vec::new();
@@ -128,7 +140,12 @@ impl TableDdl {
                     table: table.clone(),
                     schema_at: *schema_at,
                 }),
-                (_, false) => kept.push(element.text),
+                (role, false) => {
+                    kept.push(element.text);
+                    if *role == Role::Check {
+                        ddl.checks.push(element.name.clone());
+                    }
+                }
                 (Role::Fulltext, true) => ddl.fulltext.push(part()),
                 (_, true) => ddl.indexes.push(part()),
             }
@@ -143,7 +160,7 @@ impl TableDdl {
 }
 
 /// Which elements are put off, foreign keys aside.
-fn which(elements: &[Element<'_>], defer: DeferIndexes) -> Vec<bool> {
+fn which(elements: &[Element<'_>], defer: DeferIndexes, referred: &[Vec<String>]) -> Vec<bool> {
     let mut put_off = vec![false; elements.len()];
     if defer == DeferIndexes::None {
         return put_off;
@@ -178,13 +195,22 @@ fn which(elements: &[Element<'_>], defer: DeferIndexes) -> Vec<bool> {
     if !has_primary && let Some(first) = elements.iter().position(|element| element.role == Role::Unique) {
         put_off[first] = false;
     }
-    // AUTO_INCREMENT needs a key that begins with its column; those before it are kept for the sake of the order.
-    if let Some(counter) = counter {
-        let leads = |element: &Element<'_>| element.columns.first().is_some_and(|name| name == counter);
+    // AUTO_INCREMENT needs a key that begins with its column, and a foreign key one that begins with those that it refers to; those before it
+    // are kept for the sake of the order.
+    let counter = counter.map(|name| vec![name.to_owned()]);
+    for begins in counter.iter().chain(referred) {
+        let leads = |element: &Element<'_>| {
+            let mut pairs = element.columns.iter().zip(begins);
+            element.columns.len() >= begins.len() && pairs.all(|(has, wanted)| has.eq_ignore_ascii_case(wanted))
+        };
         let keys = [Role::Primary, Role::Unique, Role::Index];
-        let needed = elements
-            .iter()
-            .position(|element| keys.contains(&element.role) && leads(element));
+        let mut leading = (0..elements.len()).filter(|at| keys.contains(&elements[*at].role) && leads(&elements[*at]));
+        // One of the first characters of a column is none for a foreign key, which the last one is not either if there is but that.
+        let needed = if counter.as_ref() == Some(begins) {
+            leading.next()
+        } else {
+            leading.next_back()
+        };
         if let Some(needed) = needed.filter(|needed| put_off[*needed]) {
             for (element, put_off) in elements.iter().zip(&mut put_off).take(needed + 1) {
                 if element.role != Role::Fulltext {

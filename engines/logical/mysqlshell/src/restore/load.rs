@@ -26,6 +26,11 @@ use source::{Rows, Source};
 /// after an interruption; less makes commits dear.
 const TRANSACTION: u64 = 96 << 20;
 
+/// Where a transaction's rows give more warnings than the server counts and keeps, this many times fewer are loaded at once, but
+/// not fewer than [`LEAST`], so that each warning can be looked at.
+const FEWER: u64 = 16;
+const LEAST: u64 = TRANSACTION / (FEWER * FEWER * FEWER);
+
 /// How many warnings an error shows.
 const SHOWN: usize = 3;
 
@@ -39,6 +44,13 @@ pub(super) struct Load<'a> {
     pub(super) stop: &'a Stop<'a>,
 }
 
+/// How far a file came.
+enum Came {
+    ToItsEnd,
+    /// To rows with more warnings than can be seen.
+    ToManyWarnings,
+}
+
 impl Load<'_> {
     /// Loads what is still to be loaded. A transaction that the server rolls back because of a deadlock is done again: several sessions may
     /// load one table, whose keys they lock, and a cluster refuses a COMMIT in the same words.
@@ -47,10 +59,16 @@ impl Load<'_> {
     /// The server's; [`ErrorKind::Damaged`] if the file is not what the dump says, or if the server took a value for another.
     pub(super) fn run(&self, worker: &mut Worker) -> Result<(), EngineError> {
         let mut deadlocks = 0;
+        let mut at_once = TRANSACTION;
         loop {
-            let error = match self.rest(worker) {
+            let error = match self.rest(worker, at_once) {
+                Ok(Came::ToItsEnd) => return Ok(()),
+                Ok(Came::ToManyWarnings) => {
+                    at_once /= FEWER;
+                    continue;
+                }
                 Err(error) if self.layout.transactional() && is_deadlock(&error) && deadlocks < DEADLOCKS => error,
-                done => return done,
+                Err(error) => return Err(error),
             };
             deadlocks += 1;
             self.stop.log(format!("{error}: tried again"));
@@ -61,8 +79,8 @@ impl Load<'_> {
         }
     }
 
-    /// From where the file's last transaction was committed.
-    fn rest(&self, worker: &mut Worker) -> Result<(), EngineError> {
+    /// From where the file's last transaction was committed; about so many bytes in each.
+    fn rest(&self, worker: &mut Worker, at_once: u64) -> Result<Came, EngineError> {
         let Self {
             link,
             control,
@@ -74,7 +92,7 @@ impl Load<'_> {
         let item = item(&chunk.file);
         let mut progress = control.progress(&item);
         if progress.done {
-            return Ok(());
+            return Ok(Came::ToItsEnd);
         }
         let context = |mut error: EngineError| {
             if error.kind != ErrorKind::Cancelled {
@@ -93,14 +111,18 @@ impl Load<'_> {
         let sql = layout.statement(&table.quoted(), &chunk.file);
         worker.session.run(layout.setting())?;
         while source.has_more().map_err(context)? {
-            let mut rows = source.rows(TRANSACTION);
+            let mut rows = source.rows(at_once);
             if layout.transactional() {
                 worker.session.run("START TRANSACTION")?;
             }
             let loaded = worker.session.load(&sql, &mut rows).map_err(context)?;
             let Rows { bytes, rows, .. } = rows;
             if loaded.warnings > 0 {
-                complain(worker, layout, loaded.warnings).map_err(context)?;
+                let can_be_fewer = layout.transactional() && at_once > LEAST;
+                if !complain(worker, layout, loaded.warnings, can_be_fewer).map_err(context)? {
+                    worker.session.run("ROLLBACK")?;
+                    return Ok(Came::ToManyWarnings);
+                }
             }
             if loaded.rows != rows {
                 let message = format!("{rows} rows were sent, and the server took {}", loaded.rows);
@@ -127,7 +149,7 @@ impl Load<'_> {
             progress.done = true;
             control.note(&mut worker.session, &item, progress)?;
         }
-        Ok(())
+        Ok(Came::ToItsEnd)
     }
 }
 
@@ -147,13 +169,15 @@ fn complete(chunk: &Chunk, bytes: u64) -> Result<(), EngineError> {
     }
 }
 
-/// A warning means that a value is not what the file says, or that a row was left out.
-fn complain(worker: &mut Worker, layout: &Layout, count: u16) -> Result<(), EngineError> {
+/// A warning means that a value is not what the file says, or that a row was left out. `false`: those that could be seen do not, there are
+/// more, and there would be fewer of fewer rows.
+fn complain(worker: &mut Worker, layout: &Layout, count: u16, can_be_fewer: bool) -> Result<bool, EngineError> {
     let warnings = worker.session.warnings()?;
     let (_, wrong): (Vec<_>, Vec<_>) = warnings.iter().partition(|warning| layout.expects(warning));
     // The server keeps no more than `max_error_count`; those that it has dropped may be any.
-    if wrong.is_empty() && warnings.len() >= usize::from(count) && count < u16::MAX {
-        return Ok(());
+    let all = warnings.len() >= usize::from(count) && count < u16::MAX;
+    if wrong.is_empty() && (all || can_be_fewer) {
+        return Ok(all);
     }
     let mut error = EngineError::new(
         ErrorKind::Damaged,

@@ -227,7 +227,7 @@ fn triggers(session: &mut Session, schema: &Schema, folds: bool) -> Result<Vec<S
 }
 
 /// A name of the dump without its case, and also without the backticks in which the oldest shells have some.
-fn forms(name: &str) -> [String; 2] {
+pub(super) fn forms(name: &str) -> [String; 2] {
     let name = name.to_lowercase();
     let inner = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
     let plain = inner.map_or_else(|| name.clone(), |inner| inner.replace("``", "`"));

@@ -14,8 +14,9 @@ use super::ddl::TableDdl;
 use super::dump::{Dump, Schema, Table, View, bytes_of, text_of};
 use super::load::{self, Layout, Load, Stop};
 use super::pool::{Worker, with_each, worse};
+use super::referred::Referred;
 use super::scripts::{Section, at, in_sections, run_file};
-use super::{Restore, histograms, settings, tables, views};
+use super::{Restore, collation, histograms, settings, tables, views};
 use crate::format::names;
 use crate::options::{Content, DeferIndexes};
 
@@ -125,10 +126,11 @@ impl Phases<'_, '_> {
             Content::Definitions => DeferIndexes::None,
             _ => restore.options.defer_indexes,
         };
+        let referred = Referred::read(&mut self.workers[0], &restore.dump)?;
         let ddl = with_each(&mut self.workers, &all, |worker, table| {
             restore.job.check_cancelled()?;
             match table.file.includes_ddl {
-                true => tables::create(worker, restore.link, table, defer),
+                true => tables::create(worker, restore.link, table, defer, referred.columns_of(table)),
                 false => Ok(TableDdl::none()),
             }
         })?;
@@ -391,6 +393,7 @@ impl Phases<'_, '_> {
         }
         restore.job.doing("making views and triggers");
         let broken = views::make(
+            restore.job,
             &mut self.workers[0],
             restore.link,
             &views_of(&restore.dump),
@@ -445,19 +448,20 @@ fn sections_of(
     text: &[u8],
     wanted: impl Fn(Section<'_>) -> bool,
 ) -> Result<(), EngineError> {
-    let all = in_sections(text);
+    let mut all = in_sections(text);
     if !all.iter().any(|statement| wanted(statement.section)) {
         return Ok(());
     }
+    all.retain(|statement| statement.section == Section::None || wanted(statement.section));
     let file = names::sql(&schema.base);
     worker.in_schema(&schema.target)?;
-    for statement in all {
-        if statement.section == Section::None || wanted(statement.section) {
+    collation::kept(worker, &schema.target, &all, |worker| {
+        for statement in &all {
             worker
                 .session
                 .run(statement.sql)
                 .map_err(|error| at(error, &file, statement.line))?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -3,6 +3,7 @@
 use backstay_engine_api::EngineError;
 use backstay_engine_api::job::ChainLink;
 
+use super::collation;
 use super::dump::bytes_of;
 use super::pool::Worker;
 use super::statements::{Piece, Statements, starts_with_word};
@@ -80,15 +81,18 @@ pub(super) fn run_file(
 ) -> Result<(), EngineError> {
     let text = bytes_of(link, file)?;
     worker.in_schema(schema)?;
-    for statement in in_sections(&text) {
-        let changed = str::from_utf8(statement.sql).map_or(Ok(None), &mut change);
-        let changed = changed.map_err(|error| at(error, file, statement.line))?;
-        let result = worker
-            .session
-            .run(changed.as_deref().map_or(statement.sql, str::as_bytes));
-        result.map_err(|error| at(error, file, statement.line))?;
-    }
-    Ok(())
+    let all = in_sections(&text);
+    collation::kept(worker, schema, &all, |worker| {
+        for statement in &all {
+            let changed = str::from_utf8(statement.sql).map_or(Ok(None), &mut change);
+            let changed = changed.map_err(|error| at(error, file, statement.line))?;
+            let result = worker
+                .session
+                .run(changed.as_deref().map_or(statement.sql, str::as_bytes));
+            result.map_err(|error| at(error, file, statement.line))?;
+        }
+        Ok(())
+    })
 }
 
 /// An error with where in the dump its statement stands.

@@ -1,6 +1,6 @@
 //! The settings of the sessions that restore.
 
-use backstay_engine_api::EngineError;
+use backstay_engine_api::{EngineError, ErrorKind};
 use backstay_mysql::Session;
 
 use crate::format::instance::InstanceFile;
@@ -9,6 +9,24 @@ use crate::options::Options;
 /// For how long a statement waits for a row that another session has locked, in seconds: the restore's own sessions hold one for
 /// as long as a transaction's rows take.
 const ROW_LOCK_WAIT: u32 = 600;
+
+/// What makes columns of type TIMESTAMP have the defaults that they are given, and no other.
+pub(super) const EXPLICIT_TIMESTAMPS: &str = "explicit_defaults_for_timestamp";
+
+/// Whether new columns of type TIMESTAMP are going to be as SHOW CREATE TABLE prints them, which holds only where they have no defaults
+/// that nobody gave them. The session is set so.
+///
+/// # Errors
+/// The session was lost.
+pub(super) fn explicit_timestamps(session: &mut Session) -> Result<bool, EngineError> {
+    if session.variable(EXPLICIT_TIMESTAMPS)?.as_deref() != Some("OFF") {
+        return Ok(true);
+    }
+    match session.run(format!("SET SESSION {EXPLICIT_TIMESTAMPS} = ON")) {
+        Err(error) if error.kind == ErrorKind::Connection => Err(error),
+        done => Ok(done.is_ok()),
+    }
+}
 
 /// Statements that each session begins with.
 ///
@@ -34,6 +52,7 @@ pub(super) fn settings(
         all.push("SET SESSION sql_log_bin = 0".to_owned());
     }
     let format = session.variable("binlog_format")?;
+    let timestamps = session.variable(EXPLICIT_TIMESTAMPS)?;
     let mut set = |name: &str, value: &str| -> Result<(), EngineError> {
         // One that the account may not set is left: where it matters, the statement that needs it says so.
         let setting = format!("SET SESSION {name} = {value}");
@@ -42,8 +61,9 @@ pub(super) fn settings(
         }
         Ok(())
     };
-    // So that every warning of a statement can be looked at.
+    // So that every warning of a statement can be looked at, and is known by its text.
     set("max_error_count", "65535")?;
+    set("lc_messages", "'en_US'")?;
     // A dump has the keys that its tables had, and no other; unless its shell was told to leave it to the loader to make some.
     let makes_keys = dump
         .compatibility_options
@@ -55,6 +75,10 @@ pub(super) fn settings(
     )?;
     set("restrict_fk_on_non_standard_key", "OFF")?;
     set("sql_require_primary_key", "OFF")?;
+    // Where it may not be set, tables to which it matters are refused beforehand.
+    if timestamps.as_deref() == Some("OFF") {
+        set(EXPLICIT_TIMESTAMPS, "ON")?;
+    }
     // A table that was made without this may have a format or a width that it forbids.
     set("innodb_strict_mode", "OFF")?;
     // MariaDB: what was there when a constraint came, or was let in against it, is in the dump too.

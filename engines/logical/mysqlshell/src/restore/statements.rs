@@ -3,6 +3,8 @@
 //! A file is bytes: a shell writes the text of a routine, trigger, event or view in the character set of its client, which the file
 //! sets before it. All that a file is cut by is ASCII, and so may be the second byte of a character in some of these.
 
+use crate::dollar_quotes::Head;
+
 /// What a file has, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
@@ -64,16 +66,24 @@ impl<'a> Statements<'a> {
     /// The length of the statement that begins here, and of it with its delimiter.
     fn end(&self) -> (usize, usize) {
         let bytes = self.rest();
+        let mut head = Head::default();
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
+            let dashes = rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace);
+            let comment = dashes || rest[0] == b'#' || rest.starts_with(b"/*");
+            // Before the delimiter, which may be dollars too.
+            if let Some(length) = head.see(bytes, at, if comment { b' ' } else { rest[0] }) {
+                at += length;
+                continue;
+            }
             if rest.starts_with(self.delimiter) {
                 return (at, at + self.delimiter.len());
             }
             at += match rest[0] {
                 quote @ (b'\'' | b'"' | b'`') => self.quoted(rest, quote),
                 b'#' => to_line_end(rest),
-                b'-' if rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace) => to_line_end(rest),
+                b'-' if dashes => to_line_end(rest),
                 // What is in an executable comment is code, and its end is no more than two characters.
                 b'/' if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") => 3,
                 b'/' if rest.starts_with(b"/*") => {
@@ -248,6 +258,47 @@ mod tests {
             ),
         ] {
             assert_eq!(statements(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn code_in_dollar_quotes() {
+        for code in [
+            "$$ // don't\n$$",
+            "$$ ` $$",
+            "$$ a.replace(/'/, \"\") $$",
+            "$$ a\n#x $$",
+            "$$ for (;;) {}\nDELIMITER ;\n $$",
+            "$js$ '$$' ` $js $js$",
+            "$é$ \" $é$",
+            "$$$$",
+        ] {
+            for head in [
+                "CREATE LIBRARY `l` LANGUAGE JAVASCRIPT AS ",
+                "CREATE LIBRARY `l` COMMENT 'a''b' LANGUAGE JAVASCRIPT\nAS ",
+                "CREATE DEFINER=`a`@`%` FUNCTION `f`(`a` int) RETURNS int\n    LANGUAGE JAVASCRIPT\n    SQL SECURITY INVOKER\n    \
+                 COMMENT 'AS ''$$'\n    USING (`d`.`l` AS `m`)\nAS ",
+                "create procedure p() language javascript /* as $$ */ as -- '\n",
+            ] {
+                for delimiter in [";;", "$$"] {
+                    let sql = format!("{head}{code}");
+                    let text = format!("DELIMITER {delimiter}\n{sql} {delimiter}\nDELIMITER ;\na; b");
+                    assert_eq!(statements(&text), [sql.as_str(), "a", "b"], "{text}");
+                }
+            }
+        }
+        // Names.
+        for text in [
+            "SELECT 1 AS $a$;x '$a$'",
+            "SELECT a$$b;c$$",
+            "CREATE PROCEDURE p AS $a$ INT;BEGIN SELECT $a$",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE SQL RETURN (SELECT 1 AS $a$);$a$",
+            "SELECT MATCH (a) AGAINST ('b' IN NATURAL LANGUAGE MODE) AS $a$;$a$",
+            "SELECT language LIKE 'a' AS $a$;$a$",
+            "CREATE LIBRARY l LANGUAGE JAVASCRIPT AS $$;b",
+        ] {
+            let (first, second) = text.split_once(';').unwrap();
+            assert_eq!(statements(text), [first, second], "{text}");
         }
     }
 

@@ -13,7 +13,8 @@ use super::scripts;
 use crate::format::names;
 use crate::options::DeferIndexes;
 
-/// Makes a table without what is put off, which it returns; one that is there already stays.
+/// Makes a table without what is put off, which it returns; one that is there already stays. `referred`: what columns of it foreign keys
+/// refer to.
 ///
 /// # Errors
 /// The server's; [`ErrorKind::Damaged`] if the file has no CREATE TABLE.
@@ -22,6 +23,7 @@ pub(super) fn create(
     link: &ChainLink,
     table: &Table,
     defer: DeferIndexes,
+    referred: &[Vec<String>],
 ) -> Result<TableDdl, EngineError> {
     let file = names::sql(&table.base);
     let mut found = None;
@@ -29,7 +31,7 @@ pub(super) fn create(
         if !ddl::is_create_table(sql) {
             return Ok(None);
         }
-        let ddl = TableDdl::parse(sql, defer)?;
+        let ddl = TableDdl::parse(sql, defer, referred)?;
         let create = ddl.create.clone();
         found = Some(ddl);
         Ok(Some(create))

@@ -1,7 +1,7 @@
 //! Views: first as placeholders, then as they are.
 
-use backstay_engine_api::job::ChainLink;
-use backstay_engine_api::{EngineError, Notice};
+use backstay_engine_api::job::{ChainLink, JobContext};
+use backstay_engine_api::{EngineError, ErrorKind, Notice};
 use backstay_mysql::quote_identifier;
 
 use super::dump::View;
@@ -31,8 +31,9 @@ const BROKEN: [&str; 5] = ["1146 ", "1049 ", "1054 ", "1305 ", "1356 "];
 /// once others are made. With `leave_out`, those that are broken are left out, and named.
 ///
 /// # Errors
-/// The server's, once no view can be made any more.
+/// The server's, once no view can be made any more; the session is lost; the job is cancelled.
 pub(super) fn make(
+    job: &JobContext,
     worker: &mut Worker,
     link: &ChainLink,
     views: &[&View],
@@ -43,13 +44,19 @@ pub(super) fn make(
         let mut again = Vec::new();
         let mut errors = Vec::new();
         for view in &open {
-            if let Err(error) = run_file(worker, link, &names::sql(&view.base), &view.target, |_| Ok(None)) {
-                // What failed has left no view, on which others may stand; and the file's settings.
-                worker.session.run("SET NAMES utf8mb4")?;
-                placeholder(worker, link, view)?;
-                again.push(*view);
-                errors.push(error);
+            job.check_cancelled()?;
+            let Err(error) = run_file(worker, link, &names::sql(&view.base), &view.target, |_| Ok(None)) else {
+                continue;
+            };
+            // There is no session any more, or it is to stop: what comes after would fail for that, and hide why.
+            if matches!(error.kind, ErrorKind::Connection | ErrorKind::Cancelled) {
+                return Err(error);
             }
+            // What failed has left no view, on which others may stand; and the file's settings.
+            worker.session.run("SET NAMES utf8mb4")?;
+            placeholder(worker, link, view)?;
+            again.push(*view);
+            errors.push(error);
         }
         if again.len() == open.len() {
             let left = again.iter().zip(errors);

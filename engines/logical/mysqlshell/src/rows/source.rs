@@ -104,9 +104,17 @@ impl<'a> Source<'a> {
             let value = match column.encoding {
                 // As a DOUBLE, which is printed with as many digits as it takes; a FLOAT has six. Less 0, and not more: -0 + 0 is 0.
                 Encoding::Float if floats == Floats::Text => format!("{name} - 0e0"),
-                // LOAD DATA takes a number that is no member for the member of that number.
-                _ if column.empty_member => format!("IF({name} + 0 = 0, '0', {name})"),
-                _ => name,
+                _ => match column.empty_member {
+                    // Servers put commas between members, but none after an empty one that is the first: `a` may be that and `a`. `,a` is taken
+                    // for both. A number would do as well, but not of a SET of 64 members, nor where it is a member.
+                    Some(before) if column.data_type == "set" => {
+                        let (empty, earlier) = (1_u64 << before, (1_u64 << before) - 1);
+                        format!("IF({name} & {empty} <> 0 AND {name} & {earlier} = 0, CONCAT(',', {name}), {name})")
+                    }
+                    // LOAD DATA takes a number that is no member for the member of that number.
+                    Some(_) => format!("IF({name} + 0 = 0, '0', {name})"),
+                    None => name,
+                },
             };
             match column.encoding {
                 // Bytes are not turned into the session's character set.

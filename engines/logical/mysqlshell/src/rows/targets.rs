@@ -121,7 +121,7 @@ mod tests {
             data_type: "int".into(),
             encoding: Encoding::Plain,
             inexact: None,
-            empty_member: false,
+            empty_member: None,
         };
         let small_rows = Table {
             rows: 20_000_000,

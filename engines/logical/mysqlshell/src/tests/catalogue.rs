@@ -90,7 +90,10 @@ fn keys_and_columns(flavour: Flavour) {
         assert_eq!(partitions("rotated"), Vec::<&str>::new());
         assert_eq!(partitions("hashed"), ["special@hashed@p0", "special@hashed@p1"]);
         assert!(!table(&catalogue, "merged").has_rows());
-        assert_eq!(catalogue.schemas[0].sequences, ["down", "run\nout"]);
+        assert_eq!(
+            catalogue.schemas[0].sequences,
+            ["back", "back_down", "down", "run\nout"]
+        );
         assert_eq!(catalogue.schemas[0].packages, ["bodiless", "pack"]);
         assert_eq!(catalogue.schemas[0].package_bodies, ["pack"]);
         let want = [

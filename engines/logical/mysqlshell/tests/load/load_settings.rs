@@ -10,7 +10,8 @@ use crate::describe::{assert_same, describe};
 on_both!(
     what_a_target_demands,
     defaults_that_are_no_text,
-    an_empty_schema_that_is_there
+    an_empty_schema_that_is_there,
+    a_target_of_another_language
 );
 
 fn what_a_target_demands(flavour: Flavour) {
@@ -93,6 +94,31 @@ fn defaults_that_are_no_text(flavour: Flavour) {
     assert_eq!(rows, ["FF00 27FE5C0A00E9 706C61696E é"; 2]);
 }
 
+/// Warnings are known by their English text.
+fn a_target_of_another_language(flavour: Flavour) {
+    let source = TestServer::start(flavour);
+    let mut session = source.session();
+    run(
+        &mut session,
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY, e ENUM('a', 'b'))",
+            // The second is stored as a value that is no member.
+            "INSERT INTO d.t VALUES (1, 'a'), (2, 'neither')",
+        ],
+    );
+    let host = TestHost::new();
+    host.backup(source.address(), json!({"accounts": false, "compression": "none"}))
+        .unwrap();
+    let target = TestServer::start(flavour);
+    run(&mut target.session(), &["SET GLOBAL lc_messages = 'de_DE'"]);
+    host.restore_all(target.address(), json!({"accounts": false})).unwrap();
+    assert_same(
+        &describe(&mut session, &["d"]),
+        &describe(&mut target.session(), &["d"]),
+    );
+}
+
 /// As the `test` that some installations have: it becomes what the backup has.
 fn an_empty_schema_that_is_there(flavour: Flavour) {
     let source = TestServer::start(flavour);
@@ -126,4 +152,31 @@ fn an_empty_schema_that_is_there(flavour: Flavour) {
     );
     let row = "SELECT CONCAT(id, t) FROM test.t";
     assert_eq!(found.query_first::<String>(row).unwrap().as_deref(), Some("1é"));
+}
+
+/// Loading computes generated columns in UTC: a notice names those to which that matters.
+#[test]
+fn generated_by_the_time_zone() {
+    let source = TestServer::start(Flavour::MySql);
+    run(
+        &mut source.session(),
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.logins (id INT PRIMARY KEY, at TIMESTAMP NOT NULL, day DATE AS (DATE(at)) STORED, \
+             shown DATE AS (DATE(at)), n INT AS (id + 1) STORED)",
+            "CREATE TABLE d.plain (id INT PRIMARY KEY, at DATETIME, day DATE AS (DATE(at)) STORED)",
+        ],
+    );
+    let host = TestHost::new();
+    let usable = host
+        .backup(source.address(), json!({"accounts": false, "compression": "none"}))
+        .unwrap();
+    let notices = usable
+        .notices
+        .iter()
+        .filter(|notice| notice.code == "generated-by-time-zone");
+    let found: Vec<_> = notices.collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].subject.as_deref(), Some("d.logins"));
+    assert!(found[0].text.ends_with(": day"), "{}", found[0].text);
 }

@@ -4,9 +4,14 @@
 mod compare;
 mod craft;
 mod describe;
+mod load_accounts;
+mod load_beside;
+mod load_collations;
+mod load_definitions;
 mod load_events;
 mod load_fixtures;
 mod load_histograms;
+mod load_history;
 mod load_lost;
 mod load_refusals;
 mod load_restarted;
@@ -15,7 +20,10 @@ mod load_selection;
 mod load_settings;
 mod load_shells;
 mod load_text;
+mod load_timestamps;
 mod load_values;
+mod load_views;
+mod load_warnings;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -15,6 +15,9 @@ SET SESSION sql_generate_invisible_primary_key = OFF;
 CREATE TABLE gone (id INT);
 CREATE VIEW broken AS SELECT id FROM gone;
 DROP TABLE gone;
-CREATE LIBRARY code COMMENT 'it''s ;;' LANGUAGE JAVASCRIPT AS $$ export function f() { return ';;' /* $ */ } $$;
+CREATE LIBRARY code COMMENT 'it''s ;;' LANGUAGE JAVASCRIPT AS $$
+// don't, `
+export function f() { return ';;'.replace(/"/, '') /* $ */ } // #x
+$$;
 CREATE TABLE stamps (id INT PRIMARY KEY, t TIMESTAMP NOT NULL DEFAULT '2030-01-01 12:00:00')
   PARTITION BY RANGE (id) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN MAXVALUE);

@@ -29,6 +29,12 @@ pub(in crate::restore) fn identity(job: &RestoreJob, options: &Options) -> Strin
     Identity::new(backup, job.selection().clone(), options).to_text()
 }
 
+/// Whether two restores are of the same backup, as far as both can be read.
+pub(super) fn of_one_backup(one: &str, other: &str) -> bool {
+    let backup = |text: &str| serde_json::from_str::<Identity>(text).ok()?.backup;
+    backup(one).is_some_and(|one| backup(other) == Some(one))
+}
+
 /// The error where a target has an unfinished restore, `found`, that is not this one, `ours`: which it is, and what finishes it.
 pub(super) fn another(address: &str, found: Option<&str>, ours: &str) -> EngineError {
     let otherwise = format!("restore with --overwrite; or, if what it left may stay, run: DROP DATABASE {SCHEMA}");
@@ -229,6 +235,19 @@ mod tests {
                  --overwrite; or, if what it left may stay, run: DROP DATABASE backstay_restore"
             )
         );
+    }
+
+    #[test]
+    fn which_are_of_one_backup() {
+        let of = |backup: &str, tables: &[&str]| text(backup, tables, &Options::default());
+        for (one, other, same) in [
+            (of("b", &[]), of("b", &["shop.*"]), true),
+            (of("b", &[]), of("c", &[]), false),
+            ("{}".to_owned(), of("b", &[]), false),
+            ("{}".to_owned(), "{}".to_owned(), false),
+        ] {
+            assert_eq!(of_one_backup(&one, &other), same, "{one} {other}");
+        }
     }
 
     #[test]

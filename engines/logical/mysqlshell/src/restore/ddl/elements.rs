@@ -17,7 +17,9 @@ pub(super) enum Role {
         /// Where in the element the schema's name stands.
         schema_at: Option<(usize, usize)>,
     },
-    /// A CHECK, a PERIOD, anything else.
+    /// A CHECK of the table.
+    Check,
+    /// A PERIOD, anything else.
     Other,
 }
 
@@ -33,6 +35,8 @@ pub(super) struct Element<'a> {
     pub(super) functional: bool,
     pub(super) auto_increment: bool,
     pub(super) virtual_column: bool,
+    /// Whether it is a column of type TIMESTAMP that is NOT NULL and has no default.
+    pub(super) bare_timestamp: bool,
 }
 
 /// A statement in three parts.
@@ -102,14 +106,18 @@ fn element(text: &str) -> Option<Element<'_>> {
         functional: false,
         auto_increment: false,
         virtual_column: false,
+        bare_timestamp: false,
     };
     if let Some(name) = first.name() {
         let outside = outside_brackets(&all);
+        let has = |word: &str| outside.iter().any(|token| token.is(word));
+        let generated = has("AS");
         element.role = Role::Column;
         element.name = name;
-        element.auto_increment = outside.iter().any(|token| token.is("AUTO_INCREMENT"));
-        let generated = outside.iter().any(|token| token.is("AS"));
-        element.virtual_column = generated && !outside.iter().any(|token| token.is("STORED") || token.is("PERSISTENT"));
+        element.auto_increment = has("AUTO_INCREMENT");
+        element.virtual_column = generated && !has("STORED") && !has("PERSISTENT");
+        element.bare_timestamp =
+            second.is_some_and(|token| token.is("TIMESTAMP")) && has("NOT") && !has("DEFAULT") && !generated;
         return Some(element);
     }
     let key_word = |token: Option<&Token<'_>>| token.is_some_and(|token| token.is("KEY") || token.is("INDEX"));
@@ -124,6 +132,10 @@ fn element(text: &str) -> Option<Element<'_>> {
     } else if let Some(foreign) = all.iter().take(3).position(|token| token.is("FOREIGN")) {
         foreign_key(&all[foreign..])?
     } else {
+        if let Some(check) = all.iter().take(3).position(|token| token.is("CHECK")) {
+            element.role = Role::Check;
+            element.name = all[..check].iter().find_map(Token::name).unwrap_or_default();
+        }
         return Some(element);
     };
     let open = all.iter().position(|token| token.is_sign(b'(')).unwrap_or(all.len());

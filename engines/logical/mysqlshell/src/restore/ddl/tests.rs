@@ -5,7 +5,7 @@ fn names(parts: &[Part]) -> Vec<&str> {
 }
 
 fn parse(sql: &str) -> TableDdl {
-    TableDdl::parse(sql, DeferIndexes::All).unwrap()
+    TableDdl::parse(sql, DeferIndexes::All, &[]).unwrap()
 }
 
 /// Everything that could be taken for something else.
@@ -62,9 +62,9 @@ fn nasty_names_and_comments() {
     assert!(ddl.create.ends_with("ENGINE = InnoDB) */"), "{}", ddl.create);
     assert_eq!(ddl.auto_increment, Some(5));
 
-    let fulltext = TableDdl::parse(NASTY, DeferIndexes::Fulltext).unwrap();
+    let fulltext = TableDdl::parse(NASTY, DeferIndexes::Fulltext, &[]).unwrap();
     assert_eq!((fulltext.indexes.len(), fulltext.fulltext.len()), (0, 2));
-    let none = TableDdl::parse(NASTY, DeferIndexes::None).unwrap();
+    let none = TableDdl::parse(NASTY, DeferIndexes::None, &[]).unwrap();
     assert_eq!(
         (none.indexes.len(), none.fulltext.len(), none.foreign_keys.len()),
         (0, 0, 2)
@@ -138,6 +138,17 @@ fn mariadb_and_other_engines() {
 }
 
 #[test]
+fn timestamps_without_a_default() {
+    let sql = "CREATE TABLE `timestamp` (\n  `a` timestamp NOT NULL,\n  `b` timestamp(3) NOT NULL ON UPDATE CURRENT_TIMESTAMP(3),\n  \
+               `c` timestamp NOT NULL /*!80023 INVISIBLE */ COMMENT 'DEFAULT',\n  `d` timestamp NULL DEFAULT NULL COMMENT 'NOT',\n  \
+               `e` timestamp NULL,\n  `f` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,\n  `g` datetime NOT NULL,\n  `timestamp` \
+               int NOT NULL,\n  `h` timestamp GENERATED ALWAYS AS (`a`) STORED NOT NULL,\n  `i` timestamp(6) GENERATED ALWAYS AS ROW \
+               START,\n  KEY `timestamp` (`a`)\n) ENGINE=InnoDB";
+    assert_eq!(bare_timestamps(sql), ["a", "b", "c"]);
+    assert_eq!(bare_timestamps("CREATE VIEW `v` AS SELECT 1"), [""; 0]);
+}
+
+#[test]
 fn what_is_no_table() {
     assert!(is_create_table("CREATE TABLE IF NOT EXISTS `a` (") && is_create_table("create\n table x("));
     for sql in [
@@ -152,7 +163,43 @@ fn what_is_no_table() {
         "CREATE TABLE `a` (`x` int",
         "CREATE TABLE `a` (`x` int DEFAULT 'y)",
     ] {
-        let error = TableDdl::parse(sql, DeferIndexes::All).unwrap_err();
+        let error = TableDdl::parse(sql, DeferIndexes::All, &[]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Damaged, "{sql}");
     }
+}
+
+#[test]
+fn what_foreign_keys_refer_to_is_not_put_off() {
+    let sql = "CREATE TABLE `t` (
+  `id` int NOT NULL,
+  `code` char(8) DEFAULT NULL,
+  `a` int DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `one` (`a`),
+  UNIQUE KEY `prefix` (`code`(4)),
+  UNIQUE KEY `code` (`code`,`a`),
+  KEY `more` (`a`,`code`)
+) ENGINE=InnoDB";
+    let put_off = |referred: &[&[&str]]| -> Vec<String> {
+        let referred: Vec<Vec<String>> = referred
+            .iter()
+            .map(|columns| columns.iter().map(|name| (*name).to_owned()).collect())
+            .collect();
+        let ddl = TableDdl::parse(sql, DeferIndexes::All, &referred).unwrap();
+        ddl.indexes.into_iter().map(|part| part.name).collect()
+    };
+    assert_eq!(put_off(&[]), ["one", "prefix", "code", "more"]);
+    assert_eq!(put_off(&[&["id"]]), ["one", "prefix", "code", "more"]);
+    assert_eq!(put_off(&[&["CODE"]]), ["more"]);
+    assert_eq!(put_off(&[&["id"], &["code", "a"]]), ["more"]);
+    assert_eq!(put_off(&[&["a", "code"]]), [""; 0]);
+    assert_eq!(put_off(&[&["id", "code"]]), ["one", "prefix", "code", "more"]);
+}
+
+#[test]
+fn names_of_checks() {
+    let ddl = parse(NASTY);
+    assert_eq!(ddl.checks, ["c"]);
+    let ddl = parse("CREATE TABLE `t` (\n  `a` int DEFAULT NULL CHECK (`a` > 0),\n  CHECK (`a` < 9)\n)");
+    assert_eq!(ddl.checks, [""]);
 }

@@ -54,6 +54,14 @@ const AS_BYTES: [&str; 37] = [
     "fixed",
 ];
 
+/// Warnings that computing a value may give, and taking one from a file does not: of a CAST, of a division by zero, of a function's
+/// argument, of a date out of range.
+const IN_EXPRESSIONS: [&str; 4] = ["1292", "1365", "1411", "1441"];
+
+/// What MariaDB has for the end of a row of now, in UTC: the last TIMESTAMP that there is, before 11.5 and from then on (on 64 bits). A row
+/// with the other one would be a row of the past.
+const NOW_ENDS: [&str; 2] = ["2038-01-19 03:14:07.999999", "2106-02-07 06:28:15.999999"];
+
 /// How the files of a table are read.
 #[derive(Debug)]
 pub(in crate::restore) struct Layout {
@@ -63,6 +71,10 @@ pub(in crate::restore) struct Layout {
     decodings: Vec<Decoding>,
     /// Columns of type ENUM.
     enums: Vec<String>,
+    /// Columns that the server computes.
+    computed: Vec<String>,
+    /// When the rows of now end, as the target has it: of a system-versioned table, whose last column that is.
+    now_ends: Option<&'static str>,
     /// Whether a row may hold a value of any size.
     large: bool,
     /// `InnoDB`, `MyISAM`, ….
@@ -93,6 +105,10 @@ impl Layout {
             .session
             .texts(format!("SELECT ENGINE FROM information_schema.TABLES WHERE {here}"))?;
         let engine = engine.into_iter().flatten().flatten().next().unwrap_or_default();
+        let now_ends = match table.file.history {
+            true => Some(now_ends(worker)?),
+            false => None,
+        };
         let rows = worker.session.texts(columns_of(table))?;
         let mut known = Known::new();
         for row in rows {
@@ -134,6 +150,12 @@ impl Layout {
             // bytes that are no text.
             as_bytes: decodes || has_ascii || !columns.iter().any(|column| column.converted),
             large: known.values().any(|(data_type, _)| is_large(data_type)),
+            computed: known
+                .keys()
+                .filter(|name| !options.columns.contains(name))
+                .cloned()
+                .collect(),
+            now_ends,
             enums: columns
                 .iter()
                 .filter(|column| {
@@ -174,11 +196,16 @@ impl Layout {
     }
 
     /// Whether a warning says nothing but what the source said too: an ENUM that holds no member of its type, which reads as
-    /// an empty text, is taken for one again.
+    /// an empty text, is taken for one again; and what the server computes of the row is clipped, or fails, again.
     pub(super) fn expects(&self, warning: &str) -> bool {
-        self.enums
-            .iter()
-            .any(|name| warning.contains(&format!("1265: Data truncated for column '{name}' at row ")))
+        let of = |name: &String| warning.contains(&format!(" for column '{name}' at row "));
+        // `Warning 1265: Data truncated for column …`
+        let code = warning.split(": ").next().and_then(|head| head.split(' ').next_back());
+        let code = code.unwrap_or_default();
+        let in_expression = IN_EXPRESSIONS.contains(&code) && !warning.contains(" for column '");
+        (code == "1265" && self.enums.iter().any(of))
+            || self.computed.iter().any(of)
+            || (in_expression && !self.computed.is_empty())
     }
 
     /// What the session is to be set to before the table's rows are loaded.
@@ -197,7 +224,13 @@ impl Layout {
         for (at, column) in self.columns.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             let name = quote_identifier(&column.name);
-            if self.as_bytes && column.converted {
+            let last = at + 1 == self.columns.len();
+            if let Some(now_ends) = self.now_ends.filter(|_| last) {
+                let _ = write!(names, "{comma}@v{at}");
+                let word = if sets.is_empty() { " SET " } else { ", " };
+                let maxima = NOW_ENDS.map(|end| format!("'{end}'")).join(", ");
+                let _ = write!(sets, "{word}{name} = IF(@v{at} IN ({maxima}), '{now_ends}', @v{at})");
+            } else if self.as_bytes && column.converted {
                 let _ = write!(names, "{comma}@v{at}");
                 let word = if sets.is_empty() { " SET " } else { ", " };
                 let _ = write!(sets, "{word}{name} = CONVERT(@v{at} USING utf8mb4)");
@@ -212,6 +245,13 @@ impl Layout {
             quote_text(file)
         )
     }
+}
+
+/// The one that the target has.
+fn now_ends(worker: &mut Worker) -> Result<&'static str, EngineError> {
+    let later = worker.session.texts("SELECT FROM_UNIXTIME(4294967295) IS NOT NULL")?;
+    let later = later.into_iter().flatten().flatten().next().as_deref() == Some("1");
+    Ok(NOW_ENDS[usize::from(later)])
 }
 
 /// Columns of a table of the target: their `DATA_TYPE` in lower case, and their character set.

@@ -29,7 +29,7 @@ fn column(encoding: Encoding) -> Column {
         data_type: "t".into(),
         encoding,
         inexact: None,
-        empty_member: false,
+        empty_member: None,
     }
 }
 
