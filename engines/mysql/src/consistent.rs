@@ -12,7 +12,8 @@
 //! 4. The caller opens its snapshots; the position is read.
 //! 5. DDL stays blocked while the snapshots are read, which is what snapshots do not protect from: `LOCK INSTANCE FOR
 //!    BACKUP` on MySQL; on MariaDB `BACKUP STAGE … BLOCK_DDL` in a second session, which keeps writers off tables without
-//!    transactions too, and `LOCK TABLES … READ` in a third for those of Aria. Then the lock is let go.
+//!    transactions too. Not off those of Aria, which it takes for transactional (TRANSACTIONAL = 1 is their default): to lock these for as
+//!    long would let one writer that waits keep all readers of its table waiting, us as well. Then the lock is let go.
 //!
 //! Where the account may not do 2 or 5 and the caller says which tables it will read ([`LockOptions::tables`]), those alone
 //! are locked, and metadata locks keep them as they are (see `tables.rs`). Managed services (Amazon RDS, Aurora) refuse 2 to an account
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 use backstay_engine_api::job::{JobContext, SessionGuard};
 use backstay_engine_api::{EngineError, ErrorKind, Notice, Position, Server};
 
-use crate::facts::{aria_tables, non_transactional};
+use crate::facts::non_transactional;
 use crate::session::Session;
 use ddl::DdlLock;
 use preflight::Allowed;
@@ -135,10 +136,6 @@ impl ConsistentPoint {
             None => preflight::check(&mut watcher)?,
         };
         let without_transactions = non_transactional(&mut watcher, NAMED_TABLES + 1)?;
-        let aria = match without_transactions.is_empty() {
-            true => Vec::new(),
-            false => aria_tables(&mut watcher)?,
-        };
         let mut global = Guarded::open(job, watcher.another()?, options.lock_wait)?;
         let mut watch = Watch {
             job,
@@ -182,7 +179,7 @@ impl ConsistentPoint {
         };
         let ddl = match list {
             Some(list) => ddl::hold_tables(&mut watch, global, &list)?,
-            None => ddl::lock(&mut watch, global, &aria, &mut notices)?,
+            None => ddl::lock(&mut watch, global, &mut notices)?,
         };
         let point = Self {
             ddl: ddl.held,
@@ -277,7 +274,7 @@ fn explain(session: &Session, error: EngineError) -> EngineError {
     refused
 }
 
-fn notices(session: &Session, allowed: Allowed, without_transactions: &[String]) -> Vec<Notice> {
+fn notices(session: &Session, allowed: Allowed, without_transactions: &[(String, String)]) -> Vec<Notice> {
     let mut notices = Vec::new();
     let account = session.account();
     if allowed.refused {
@@ -323,18 +320,23 @@ fn notices(session: &Session, allowed: Allowed, without_transactions: &[String])
         );
         notices.push(Notice::new("prepared-not-seen", text));
     }
-    let tables = without_transactions;
-    if tables.is_empty() {
-        return notices;
+    let waits = session.flavour().is_mariadb() && allowed.ddl_lock;
+    let is_held = |table: &&(String, String)| waits && !table.1.eq_ignore_ascii_case("Aria");
+    let (held, free): (Vec<_>, Vec<_>) = without_transactions.iter().partition(is_held);
+    for (tables, what) in [
+        (held, "whoever writes to them waits until the backup has been read"),
+        (
+            free,
+            "no snapshot holds them, so that their rows may be newer than the backup's position",
+        ),
+    ] {
+        if tables.is_empty() {
+            continue;
+        }
+        let more = if tables.len() > NAMED_TABLES { " and more" } else { "" };
+        let names: Vec<&str> = tables.iter().take(NAMED_TABLES).map(|table| table.0.as_str()).collect();
+        let text = format!("tables without transactions ({}{more}): {what}", names.join(", "));
+        notices.push(Notice::new("non-transactional-tables", text));
     }
-    let more = if tables.len() > NAMED_TABLES { " and more" } else { "" };
-    let names = tables[..tables.len().min(NAMED_TABLES)].join(", ");
-    let what = if session.flavour().is_mariadb() && allowed.ddl_lock {
-        "whoever writes to them waits until the backup has been read"
-    } else {
-        "no snapshot holds them, so that their rows may be newer than the backup's position"
-    };
-    let text = format!("tables without transactions ({names}{more}): {what}");
-    notices.push(Notice::new("non-transactional-tables", text));
     notices
 }

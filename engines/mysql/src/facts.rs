@@ -8,7 +8,6 @@ use backstay_engine_api::{EngineError, Role, ServerFacts};
 use serde_json::{Map, Value, json};
 
 use crate::session::{Session, quote_text};
-pub(crate) use content::aria_tables;
 pub use content::{Content, SYSTEM_SCHEMAS, content, non_transactional};
 pub use mysql_schema::left_out;
 

@@ -6,7 +6,7 @@ use backstay_engine_api::{EngineError, ErrorKind, Notice};
 
 use super::Guarded;
 use super::kept::Kept;
-use super::tables::{TableName, for_reading, hold};
+use super::tables::{TableName, hold};
 use super::unguarded::{Unguarded, Wanted};
 use super::wait::Watch;
 use crate::session::Session;
@@ -16,8 +16,6 @@ use crate::session::Session;
 pub(super) struct DdlLock {
     holder: Option<Kept>,
     unlock: &'static str,
-    /// The session that has MariaDB's tables of Aria.
-    aria: Option<Kept>,
     /// What it does not block, as it was.
     unguarded: Option<Unguarded>,
 }
@@ -46,11 +44,10 @@ pub(super) fn wait_for_others(watch: &mut Watch<'_>, session: &mut Session) -> R
 /// On MySQL the same session can hold both. MariaDB refuses BACKUP STAGE in a session that holds the global read lock (error
 /// 1223, "Can't execute the query because you have a conflicting read lock"), so a second session goes through the stages
 /// while the first still holds on. That works and does not wait (seen on 10.11): the stages and the global read lock go
-/// together as long as they are in different sessions and nobody writes. `aria` are tables that no stage holds.
+/// together as long as they are in different sessions and nobody writes.
 pub(super) fn lock(
     watch: &mut Watch<'_>,
     mut global: Guarded,
-    aria: &[TableName],
     notices: &mut Vec<Notice>,
 ) -> Result<Taken, EngineError> {
     let job = watch.job;
@@ -72,7 +69,6 @@ pub(super) fn lock(
         Some(DdlLock {
             holder: Some(Kept::new(second)?),
             unlock: END,
-            aria: lock_aria(watch, &global, aria, notices)?,
             unguarded: None,
         })
     } else {
@@ -85,39 +81,11 @@ pub(super) fn lock(
         None if can => Some(DdlLock {
             holder: Some(Kept::new(global)?),
             unlock: "UNLOCK INSTANCE",
-            aria: None,
             unguarded: None,
         }),
         held => held,
     };
     Ok(Taken { held, let_go_at })
-}
-
-/// Keeps writers off tables of Aria. For MariaDB's stages they are transactional (TRANSACTIONAL = 1 is their default), so that BLOCK_DDL
-/// lets writers go on; but no snapshot holds them. The global read lock is still there, so that nobody has to be waited for.
-fn lock_aria(
-    watch: &mut Watch<'_>,
-    global: &Guarded,
-    tables: &[TableName],
-    notices: &mut Vec<Notice>,
-) -> Result<Option<Kept>, EngineError> {
-    if tables.is_empty() {
-        return Ok(None);
-    }
-    let mut third = Guarded::open(watch.job, global.session.another()?, watch.lock_wait)?;
-    match watch.lock_once(&mut third.session, &for_reading(tables)) {
-        Ok(()) => Kept::new(third).map(Some),
-        Err(error) if error.kind == ErrorKind::Privilege => {
-            let text = format!(
-                "{} may not lock tables of Aria, which no snapshot holds: their rows may be newer than the backup's position (it would take {})",
-                global.session.account(),
-                global.session.grant("SELECT, LOCK TABLES")
-            );
-            notices.push(Notice::new("non-transactional-tables", text));
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Keeps tables as they are by their metadata locks, then lets the lock of `locking` go.
@@ -138,7 +106,6 @@ pub(super) fn hold_tables(
     let held = Some(DdlLock {
         holder: Some(Kept::new(holder)?),
         unlock: "ROLLBACK",
-        aria: None,
         unguarded,
     });
     Ok(Taken { held, let_go_at })
@@ -183,10 +150,15 @@ impl DdlLock {
 
     pub(super) fn check_alive(&mut self) -> Result<(), EngineError> {
         let Some(holder) = &self.holder else { return Ok(()) };
-        is_alive(holder, "kept tables from being altered")?;
-        if let Some(aria) = &self.aria {
-            is_alive(aria, "kept tables of Aria from being written to")?;
-        }
+        holder.check_alive().map_err(|error| {
+            let message = format!(
+                "session {}, which kept tables from being altered during the backup, was lost",
+                holder.connection_id()
+            );
+            let mut lost = EngineError::new(ErrorKind::Connection, message);
+            lost.causes = error.causes;
+            lost.advise("take the backup again; look into the server's error log for why the session ended")
+        })?;
         match &self.unguarded {
             // In a session of its own: MySQL shows the holder what was there when its transaction began.
             Some(unguarded) => unguarded.check(&mut holder.another()?),
@@ -196,23 +168,8 @@ impl DdlLock {
 
     pub(super) fn release(mut self) -> Result<(), EngineError> {
         self.check_alive()?;
-        if let Some(aria) = self.aria.take() {
-            aria.run("UNLOCK TABLES")?;
-        }
         self.holder.take().map_or(Ok(()), |holder| holder.run(self.unlock))
     }
-}
-
-fn is_alive(session: &Kept, did: &str) -> Result<(), EngineError> {
-    session.check_alive().map_err(|error| {
-        let message = format!(
-            "session {}, which {did} during the backup, was lost",
-            session.connection_id()
-        );
-        let mut lost = EngineError::new(ErrorKind::Connection, message);
-        lost.causes = error.causes;
-        lost.advise("take the backup again; look into the server's error log for why the session ended")
-    })
 }
 
 impl Drop for DdlLock {

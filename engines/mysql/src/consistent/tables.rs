@@ -42,12 +42,6 @@ pub fn hold(tables: &[TableName]) -> impl Iterator<Item = String> {
         .map(move |some| some.iter().map(read).collect::<Vec<_>>().join(" UNION ALL "))
 }
 
-/// The statement that keeps writers off tables.
-pub(super) fn for_reading(tables: &[TableName]) -> String {
-    let names: Vec<String> = tables.iter().map(|table| table.quoted() + " READ").collect();
-    format!("LOCK TABLES {}", names.join(", "))
-}
-
 /// Locks what `list` lists, until it lists just what is locked. `only` says that a global read lock is not to be had.
 pub(super) fn lock(
     watch: &mut Watch<'_>,
@@ -58,7 +52,8 @@ pub(super) fn lock(
     loop {
         let tables = list(watch.watcher)?;
         if !tables.is_empty() {
-            let locked = watch.lock(session, &for_reading(&tables), |_| Ok(()));
+            let names: Vec<String> = tables.iter().map(|table| table.quoted() + " READ").collect();
+            let locked = watch.lock(session, &format!("LOCK TABLES {}", names.join(", ")), |_| Ok(()));
             locked.map_err(|error| if only { error } else { explain(session, error) })?;
         }
         let locked_at = Instant::now();

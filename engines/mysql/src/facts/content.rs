@@ -2,7 +2,6 @@
 
 use backstay_engine_api::EngineError;
 
-use crate::consistent::TableName;
 use crate::session::{Session, quote_text};
 
 /// Schemas that belong to the server.
@@ -83,11 +82,11 @@ pub fn content(session: &mut Session) -> Result<Content, EngineError> {
     })
 }
 
-/// Tables whose engine has no transactions, outside the server's own schemas, by name; at most `limit`.
+/// Tables whose engine has no transactions, outside the server's own schemas, and that engine; those of Aria first. At most `limit`.
 ///
 /// # Errors
 /// As [`Session::query`].
-pub fn non_transactional(session: &mut Session, limit: usize) -> Result<Vec<String>, EngineError> {
+pub fn non_transactional(session: &mut Session, limit: usize) -> Result<Vec<(String, String)>, EngineError> {
     let engines: Vec<String> =
         session.query("SELECT ENGINE FROM information_schema.ENGINES WHERE COALESCE(TRANSACTIONS, 'NO') <> 'YES'")?;
     // Tables that hold no rows of their own have nothing to lose.
@@ -112,27 +111,11 @@ pub fn non_transactional(session: &mut Session, limit: usize) -> Result<Vec<Stri
     }
     engines.sort();
     session.query(format!(
-        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE {WITH_ROWS} AND \
-         ENGINE IN ({}) AND LOWER(TABLE_SCHEMA) NOT IN ({}) ORDER BY 1 LIMIT {limit}",
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME), ENGINE FROM information_schema.TABLES WHERE {WITH_ROWS} AND \
+         ENGINE IN ({}) AND LOWER(TABLE_SCHEMA) NOT IN ({}) ORDER BY ENGINE <> 'Aria', 1 LIMIT {limit}",
         engines.join(", "),
         system_list()
     ))
-}
-
-/// MariaDB's tables of Aria outside the server's own schemas.
-///
-/// # Errors
-/// As [`Session::query`].
-pub(crate) fn aria_tables(session: &mut Session) -> Result<Vec<TableName>, EngineError> {
-    let tables: Vec<(String, String)> = session.query(format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {WITH_ROWS} AND ENGINE = 'Aria' AND LOWER(TABLE_SCHEMA) \
-         NOT IN ({}) ORDER BY 1, 2",
-        system_list()
-    ))?;
-    Ok(tables
-        .into_iter()
-        .map(|(schema, name)| TableName { schema, name })
-        .collect())
 }
 
 fn system_list() -> String {

@@ -146,7 +146,7 @@ fn finish(
     }
     let mut notices = Vec::new();
     if parent.is_none() {
-        notices.extend(non_transactional(session, 1)?.into_iter().map(|table| {
+        notices.extend(non_transactional(session, 1)?.into_iter().map(|(table, _)| {
             Notice::new(
                 "writers-blocked",
                 "there are tables without transactions: while the tool copies them, nobody can write to them",

@@ -8,12 +8,12 @@ use super::{Catalogue, Table};
 /// Columns that a notice names; a table can have thousands.
 const NAMED_COLUMNS: usize = 20;
 
-/// Engines whose tables show what is elsewhere: in other tables, in files, on other servers. `mariadb-dump` leaves out the same.
-const WITHOUT_ROWS: [&str; 8] = [
+/// Engines whose tables show what is elsewhere: in other tables, on other servers. `mariadb-dump` leaves out those of CONNECT too, of which some
+/// have a file that is the server's own.
+const WITHOUT_ROWS: [&str; 7] = [
     "MRG_MyISAM",
     "FEDERATED",
     "SPIDER",
-    "CONNECT",
     "OQGRAPH",
     "VP",
     "BLACKHOLE",
@@ -75,6 +75,11 @@ pub(super) fn add(catalogue: &mut Catalogue, flavour: Flavour) {
             let text = format!("its rows are elsewhere (engine {}), and are not dumped", table.engine);
             notices.push(table.notice("rows-elsewhere", text));
         }
+        if table.engine.eq_ignore_ascii_case("CONNECT") {
+            let text = "a restore writes its rows to where the table has them (engine CONNECT): leave it out (exclude_tables) if that is \
+                        elsewhere, and not a file that the server has made for it";
+            notices.push(table.notice("rows-elsewhere", text));
+        }
         if let Some(condition) = &table.condition {
             notices.push(table.notice("rows-selected", format!("only the rows with {condition} are dumped")));
         }
@@ -113,7 +118,7 @@ mod tests {
         for (engine, has_rows) in [
             ("InnoDB", true),
             ("Aria", true),
-            ("CONNECT", false),
+            ("CONNECT", true),
             ("OQGRAPH", false),
             ("VP", false),
             ("Spider", false),
@@ -133,7 +138,8 @@ mod tests {
             };
             add(&mut catalogue, Flavour::MariaDb);
             let codes: Vec<&str> = catalogue.notices.iter().map(|notice| notice.code.as_str()).collect();
-            let want: &[&str] = if has_rows { &[] } else { &["rows-elsewhere"] };
+            let elsewhere = !has_rows || engine == "CONNECT";
+            let want: &[&str] = if elsewhere { &["rows-elsewhere"] } else { &[] };
             assert_eq!(codes, want, "{engine}");
         }
     }

@@ -156,10 +156,10 @@ pub(super) fn takes_rows(session: &mut Session, table: &Table, overwrite: bool) 
         ))
         .advise("make the table first, or restore a dump with definitions and content = \"all\""));
     }
-    let rows: Vec<(String, String, Option<String>)> = session.query(load::columns_of(table))?;
+    let rows: Vec<(String, String, Option<String>, bool)> = session.query(load::columns_of(table))?;
     let columns = rows
         .into_iter()
-        .map(|(name, data_type, charset)| (name, (data_type, charset)));
+        .map(|(name, data_type, charset, _)| (name, (data_type, charset)));
     load::check(table, &columns.collect())?;
     let trigger: Option<String> = session.query_first(format!(
         "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {} LIMIT 1",

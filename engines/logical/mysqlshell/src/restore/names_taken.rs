@@ -48,10 +48,19 @@ impl Restore<'_> {
             quote_text(&schema.target)
         ))?;
         let triggers = schema.tables.iter().flat_map(|table| &table.file.triggers);
-        let ours: HashSet<String> = triggers.flat_map(|name| forms(name)).collect();
-        let taken = there
-            .into_iter()
-            .filter(|(name, table)| ours.contains(&name.to_lowercase()) && !has(schema, table));
+        let ours: HashSet<String> = triggers.clone().flat_map(|name| forms(name)).collect();
+        let exact: HashSet<&String> = triggers.collect();
+        // Those of MariaDB are files.
+        let have_case = self.session.flavour().is_mariadb()
+            && self.session.variable("lower_case_table_names")?.as_deref() == Some("0");
+        let taken = there.into_iter().filter(|(name, table)| {
+            let is_ours = if have_case {
+                exact.contains(name)
+            } else {
+                ours.contains(&name.to_lowercase())
+            };
+            is_ours && !has(schema, table)
+        });
         Ok(taken
             .map(|(name, table)| format!("trigger {}.{name} of {table}", schema.target))
             .collect())

@@ -1,4 +1,5 @@
-//! Which accounts are the target's own. All others that are there were made by a restore, and are given what the backup grants them.
+//! Which accounts are the target's own. All others that are there are taken for made by the restore that was interrupted, and are given what
+//! the backup grants them; as when that goes on, one that somebody has made since is not told from them.
 
 use std::collections::HashSet;
 

@@ -111,15 +111,22 @@ impl Layout {
         };
         let rows = worker.session.texts(columns_of(table))?;
         let mut known = Known::new();
+        let mut computed = Vec::new();
         for row in rows {
             let mut cells = row.into_iter();
-            if let (Some(Some(name)), Some(Some(data_type)), Some(charset)) = (cells.next(), cells.next(), cells.next())
+            if let (Some(Some(name)), Some(Some(data_type)), Some(charset), Some(Some(generated))) =
+                (cells.next(), cells.next(), cells.next(), cells.next())
             {
+                if generated == "1" {
+                    computed.push(name.clone());
+                }
                 known.insert(name, (data_type, charset));
             }
         }
         check(table, &known)?;
         let options = &table.file.options;
+        // Those of a period are in the file.
+        computed.retain(|name| !options.columns.contains(name));
         // Period columns of system-versioned tables may be invisible to information_schema.
         let columns: Vec<Column> = options
             .columns
@@ -150,11 +157,7 @@ impl Layout {
             // bytes that are no text.
             as_bytes: decodes || has_ascii || !columns.iter().any(|column| column.converted),
             large: known.values().any(|(data_type, _)| is_large(data_type)),
-            computed: known
-                .keys()
-                .filter(|name| !options.columns.contains(name))
-                .cloned()
-                .collect(),
+            computed,
             now_ends,
             enums: columns
                 .iter()
@@ -175,6 +178,7 @@ impl Layout {
     /// ASCII may have been one of other text.
     pub(in crate::restore) fn of_another_definition(mut self) -> Self {
         self.enums.clear();
+        self.computed.clear();
         for column in &mut self.columns {
             column.converted |= column.ascii;
         }
@@ -202,7 +206,8 @@ impl Layout {
         // `Warning 1265: Data truncated for column …`
         let code = warning.split(": ").next().and_then(|head| head.split(' ').next_back());
         let code = code.unwrap_or_default();
-        let in_expression = IN_EXPRESSIONS.contains(&code) && !warning.contains(" for column '");
+        // Of a column the servers say so, some in quotes and some in backticks.
+        let in_expression = IN_EXPRESSIONS.contains(&code) && !warning.contains(" for column ");
         (code == "1265" && self.enums.iter().any(of))
             || self.computed.iter().any(of)
             || (in_expression && !self.computed.is_empty())
@@ -257,10 +262,10 @@ fn now_ends(worker: &mut Worker) -> Result<&'static str, EngineError> {
 /// Columns of a table of the target: their `DATA_TYPE` in lower case, and their character set.
 pub(in crate::restore) type Known = HashMap<String, (String, Option<String>)>;
 
-/// The query for them.
+/// The query for them, and for whether they are generated.
 pub(in crate::restore) fn columns_of(table: &Table) -> String {
     format!(
-        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), CHARACTER_SET_NAME, EXTRA LIKE '% GENERATED%' FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
         quote_text(&table.target),
         quote_text(&table.name)
     )
