@@ -1,13 +1,11 @@
 //! Collations of schemas, and of what was made while they had another one.
 
-use std::collections::BTreeMap;
-
 use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::Selection;
 use backstay_mysql::{Flavour, Session};
 use serde_json::json;
 
-use crate::TestHost;
+use crate::{TestHost, backed_up};
 
 on_both!(a_schema_keeps_its_collation);
 
@@ -42,11 +40,7 @@ fn a_schema_keeps_its_collation(flavour: Flavour) {
     let host = TestHost::new();
     host.backup(source.address(), json!({"accounts": false, "compression": "none"}))
         .unwrap();
-    let mut files: BTreeMap<String, Vec<u8>> = host.backups()[0]
-        .objects
-        .iter()
-        .map(|(name, object)| (name.clone(), object.bytes.clone()))
-        .collect();
+    let mut files = backed_up(&host);
     let whole = TestHost::holding(files.clone());
     let trigger = files.get_mut("d@t.triggers.sql").unwrap();
     let text = String::from_utf8(trigger.clone()).unwrap();

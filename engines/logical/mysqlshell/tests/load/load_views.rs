@@ -1,13 +1,11 @@
 //! What an operator reads when a view can not be made.
 
-use std::collections::BTreeMap;
-
 use backstay_bed::{TestServer, on_both, run};
 use backstay_engine_api::ErrorKind;
 use backstay_mysql::Flavour;
 use serde_json::json;
 
-use crate::TestHost;
+use crate::{TestHost, backed_up};
 
 on_both!(a_session_that_ends);
 
@@ -25,11 +23,7 @@ fn a_session_that_ends(flavour: Flavour) {
     let host = TestHost::new();
     host.backup(source.address(), json!({"accounts": false, "compression": "none"}))
         .unwrap();
-    let mut files: BTreeMap<String, Vec<u8>> = host.backups()[0]
-        .objects
-        .iter()
-        .map(|(name, object)| (name.clone(), object.bytes.clone()))
-        .collect();
+    let mut files = backed_up(&host);
     let view = files.get_mut("d@v.sql").unwrap();
     *view = [&b"KILL CONNECTION_ID();\n"[..], view.as_slice()].concat();
     let target = TestServer::start(flavour);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::TestHost;
 use crate::describe::{assert_same, describe};
 
-on_both!(more_than_a_server_counts, of_generated_columns, in_another_language);
+on_both!(more_than_a_server_counts, of_generated_columns);
 
 fn round_trip(source: &TestServer, target: &TestServer) {
     let host = TestHost::new();
@@ -81,19 +81,4 @@ fn of_generated_columns(flavour: Flavour) {
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Damaged, "{error}");
     assert!(error.causes.iter().any(|cause| cause.contains("'a'")), "{error}");
-}
-
-fn in_another_language(flavour: Flavour) {
-    let source = TestServer::start(flavour);
-    run(
-        &mut source.session(),
-        &[
-            "SET SESSION sql_mode = ''",
-            "CREATE DATABASE d",
-            "CREATE TABLE d.p (id INT PRIMARY KEY AUTO_INCREMENT, g ENUM('m','f') NOT NULL)",
-            "INSERT INTO d.p (g) VALUES ('')",
-        ],
-    );
-    let target = TestServer::start_with(flavour, &["--lc-messages=de_DE"]);
-    round_trip(&source, &target);
 }

@@ -42,6 +42,15 @@ pub(crate) fn dumps() -> PathBuf {
     )
 }
 
+/// The files of a host's backup by their names.
+pub(crate) fn backed_up(host: &TestHost) -> BTreeMap<String, Vec<u8>> {
+    let backups = host.backups();
+    let files = backups[0].objects.iter();
+    files
+        .map(|(name, object)| (name.clone(), object.bytes.clone()))
+        .collect()
+}
+
 /// A dump's files by their names; those that end in `.zst` decompressed, as the host hands them to the engine.
 pub(crate) fn files_of(dump: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dump).unwrap_or_else(|error| panic!("{}: {error}", dump.display()));
