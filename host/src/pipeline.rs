@@ -5,14 +5,16 @@
 //! backup for no other purpose.
 //!
 //! ```text
-//! engine threads     pool threads             tokio
-//! write ─ frame ───▶ compress ─ digest ─────▶ upload ─▶ store
-//!         └ waits for memory                  └ throttled; frees the memory
+//! engine threads     pool threads                         tokio
+//! write ─ frame ───▶ compress ─ digest ─ file
+//!         └ waits for memory              └ or ──────────▶ upload ─▶ store
+//!                                                         └ throttled; frees the memory
 //! ```
 //!
 //! Engines block, the store is asynchronous: the calls here block, and must not be made from inside tokio. The runtime
 //! must be a multi-threaded one. Memory is bounded by [`SinkOptions::memory_bytes`], whatever the sizes and the number
-//! of objects: a writer waits until bytes before its own are stored.
+//! of objects: a writer waits until bytes before its own are stored. Files of this machine's are written by the thread that has
+//! their bytes; what is not compressed is, where the engine has a thread for each processor, its own.
 
 mod budget;
 mod compress;
@@ -31,7 +33,7 @@ mod stored;
 mod upload;
 mod verify;
 
-pub use options::{Bundling, Compression, SinkOptions};
+pub use options::{Bundling, Compression, Destination, SinkOptions};
 pub use problem::{Problem, ProblemKind};
 pub use sink::{BackupSink, Brake, Counters, MAX_OPEN};
 pub use source::{BackupSource, ObjectStream};

@@ -35,6 +35,8 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
+use crate::pipeline::Destination;
+
 pub use catalogue::Listing;
 pub use layout::{BackupPaths, new_backup_id, new_log_id, next_log_id};
 pub use leftovers::{Leftovers, Unfinished};
@@ -68,6 +70,15 @@ impl Repository {
     /// The object store below, for the data path. What is put through it is not synced: a commit does that.
     pub fn object_store(&self) -> &Arc<dyn ObjectStore> {
         self.store.plain()
+    }
+
+    /// A directory of the repository to write a backup's files in.
+    pub fn destination(&self, base: object_store::path::Path) -> Destination {
+        Destination {
+            store: Arc::clone(self.object_store()),
+            base,
+            root: self.root().map(Path::to_owned),
+        }
     }
 
     /// The runtime that the store's futures run on.

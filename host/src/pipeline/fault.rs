@@ -8,18 +8,24 @@ use object_store::path::Path;
 
 /// An error of the store while it did something (`written`, `read`) to a file.
 pub(super) fn store_error(doing: &str, file: &Path, error: &object_store::Error) -> EngineError {
-    let mut fault = EngineError::new(ErrorKind::Io, format!("{file} in the repository could not be {doing}"));
     match io_error(error) {
         // The chain above it repeats the same text.
-        Some(source) => {
-            fault = fault.detail(source.to_string());
-            if let Some(advice) = advice(source.kind()) {
-                fault = fault.advise(advice);
-            }
-        }
-        None => fault = fault.because(error),
+        Some(source) => file_error(doing, file, source),
+        None => fault(doing, file).because(error),
     }
-    fault
+}
+
+/// An error of the operating system's while something was done (`written`, `read`) to a file.
+pub(super) fn file_error(doing: &str, file: &Path, error: &io::Error) -> EngineError {
+    let fault = fault(doing, file).detail(error.to_string());
+    match advice(error.kind()) {
+        Some(advice) => fault.advise(advice),
+        None => fault,
+    }
+}
+
+fn fault(doing: &str, file: &Path) -> EngineError {
+    EngineError::new(ErrorKind::Io, format!("{file} in the repository could not be {doing}"))
 }
 
 fn io_error(error: &object_store::Error) -> Option<&io::Error> {

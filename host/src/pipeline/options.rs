@@ -1,9 +1,24 @@
-//! [`SinkOptions`].
+//! [`SinkOptions`], [`Destination`].
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use backstay_engine_api::{EngineError, ErrorKind};
+use object_store::ObjectStore;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+
+/// Where a backup goes to.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// The backup's directory in it.
+    pub base: Path,
+    /// The store's own directory, where its files are this machine's: they are written without it then.
+    pub root: Option<PathBuf>,
+}
 
 /// How objects are compressed that an engine does not want stored as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! [`Shared`]: what a sink's threads and tasks have in common.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
@@ -11,7 +12,7 @@ use tokio::runtime::Handle;
 use super::budget::{Budget, lock};
 use super::compress::Choices;
 use super::digest::Desk;
-use super::options::SinkOptions;
+use super::options::{Destination, SinkOptions};
 use super::place::Placement;
 use super::upload::Throttle;
 use crate::repository::index::IndexBuilder;
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) options: SinkOptions,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) base: Path,
+    /// The store's directory, where its files are this machine's.
+    pub(super) root: Option<PathBuf>,
     pub(super) runtime: Handle,
     pub(super) throttle: Option<Throttle>,
     /// Frames between a writer and the store.
@@ -48,10 +51,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, base: Path, runtime: Handle, options: SinkOptions) -> Arc<Self> {
+    pub(super) fn new(destination: Destination, runtime: Handle, options: SinkOptions) -> Arc<Self> {
+        let Destination { store, base, root } = destination;
         Arc::new(Self {
             store,
             base,
+            root,
             runtime,
             throttle: options.throttle.map(Throttle::new),
             in_flight: Budget::new(options.in_flight_bytes()),

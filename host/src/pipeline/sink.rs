@@ -5,15 +5,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use backstay_engine_api::{Attributes, EngineError, Storage, Written};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::budget::lock;
 use super::fault::store_error;
 use super::object::Object;
-use super::options::{Compression, SinkOptions};
+use super::options::{Compression, Destination, SinkOptions};
 use super::pool::Pool;
 use super::shared::{Shared, Work};
 use crate::repository::index::{Encoding, INDEX_FILE, IndexSummary, ZSTD_SUFFIX};
@@ -55,18 +54,13 @@ struct Open {
 }
 
 impl BackupSink {
-    /// A sink for a backup whose directory is `base`.
+    /// A sink for a backup.
     ///
     /// # Errors
     /// An option is out of its range, or threads can not be started.
-    pub fn new(
-        store: Arc<dyn ObjectStore>,
-        base: Path,
-        runtime: Handle,
-        options: SinkOptions,
-    ) -> Result<Self, EngineError> {
+    pub fn new(destination: Destination, runtime: Handle, options: SinkOptions) -> Result<Self, EngineError> {
         options.check()?;
-        let shared = Shared::new(store, base, runtime, options);
+        let shared = Shared::new(destination, runtime, options);
         Ok(Self {
             pool: Pool::start(&shared)?,
             shared,

@@ -59,7 +59,7 @@ impl Stored {
             self.own_file(shared, object)
         } else {
             self.own_file(shared, object)?;
-            if let Some((_, upload)) = &self.current {
+            if let Some((_, upload)) = &mut self.current {
                 upload.put(bytes, reservation);
             }
             Ok(())
@@ -73,7 +73,7 @@ impl Stored {
         }
         let part = self.extents.len() as u32 + 1;
         let file = lock(&shared.placement).file(object.name(), object.encoding(), part, false);
-        let upload = Upload::start(shared, &file)?;
+        let mut upload = Upload::start(shared, &file)?;
         for (bytes, reservation) in self.take_held(shared) {
             upload.put(bytes, reservation);
         }

@@ -11,7 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{BackupSink, BackupSource, Problem, SinkOptions, VerifyOptions, verify};
+use super::{BackupSink, BackupSource, Destination, Problem, SinkOptions, VerifyOptions, verify};
 use crate::repository::index::{INDEX_FILE, Index, IndexSummary};
 
 pub(super) struct Bed {
@@ -46,13 +46,15 @@ impl Bed {
     }
 
     pub(super) fn sink(&self, options: SinkOptions) -> BackupSink {
-        BackupSink::new(
-            Arc::clone(&self.store),
-            self.base.clone(),
-            self.runtime.handle().clone(),
-            options,
-        )
-        .unwrap()
+        BackupSink::new(self.destination(), self.runtime.handle().clone(), options).unwrap()
+    }
+
+    pub(super) fn destination(&self) -> Destination {
+        Destination {
+            store: Arc::clone(&self.store),
+            base: self.base.clone(),
+            root: self.directory.as_ref().map(|directory| directory.path().to_owned()),
+        }
     }
 
     /// A backup of these objects.

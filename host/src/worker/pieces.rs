@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use backstay_engine_api::{EngineError, ErrorKind};
-use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::protocol::PiecesSpec;
-use crate::pipeline::{BackupSink, SinkOptions};
+use crate::pipeline::{BackupSink, Destination, SinkOptions};
 
 /// Makes the sinks.
 pub(super) struct Pieces {
@@ -41,13 +40,12 @@ impl Pieces {
         };
         std::fs::create_dir(&directory).map_err(|error| failed(&error))?;
         let store = LocalFileSystem::new_with_prefix(&self.directory).map_err(|error| failed(&error))?;
-        let store: Arc<dyn ObjectStore> = Arc::new(store);
-        let sink = BackupSink::new(
-            store,
-            Path::from(number.to_string()),
-            self.runtime.clone(),
-            self.options.clone(),
-        )?;
+        let destination = Destination {
+            store: Arc::new(store),
+            base: Path::from(number.to_string()),
+            root: Some(self.directory.clone()),
+        };
+        let sink = BackupSink::new(destination, self.runtime.clone(), self.options.clone())?;
         self.made = number;
         Ok(sink)
     }

@@ -379,12 +379,7 @@ fn open_sink(
 ) -> Result<(BackupSink, Written), EngineError> {
     let SinkSpec { cluster, id, options } = spec;
     let base = repository.paths(&cluster, &id)?.directory;
-    let sink = BackupSink::new(
-        repository.object_store().clone(),
-        base,
-        runtime.handle().clone(),
-        options,
-    )?;
+    let sink = BackupSink::new(repository.destination(base), runtime.handle().clone(), options)?;
     let written = Written {
         brake: sink.brake(),
         repository,

@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -93,8 +92,8 @@ impl Bed {
 
     fn sink(&self) -> Result<BackupSink, Box<dyn Error>> {
         Ok(BackupSink::new(
-            Arc::clone(self.repository.object_store()),
-            self.repository.paths("bench", "backup")?.directory,
+            self.repository
+                .destination(self.repository.paths("bench", "backup")?.directory),
             self.runtime.handle().clone(),
             SinkOptions::default(),
         )?)

@@ -100,7 +100,7 @@ fn options_out_of_range() {
     ] {
         let bed = Bed::memory();
         let handle = bed.runtime.handle().clone();
-        let error = super::super::BackupSink::new(bed.store.clone(), bed.base.clone(), handle, options).unwrap_err();
+        let error = super::super::BackupSink::new(bed.destination(), handle, options).unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Usage, expected));
     }
 }
@@ -382,6 +382,47 @@ fn a_full_disk_ends_everything() {
     );
     sink.discard(object).unwrap();
     assert_eq!(sink.close().unwrap_err(), error);
+}
+
+#[test]
+fn a_file_that_can_not_be_written_ends_everything() {
+    let bed = Bed::local();
+    // In the way of the directory.
+    bed.put("data", b"");
+    for bytes in [1, 2 << 20] {
+        let sink = bed.sink(SinkOptions::default());
+        let object = sink.create("large", Attributes::default(), Storage::Store).unwrap();
+        // It is said now or, of a small one, at its end, and again when the sink is closed.
+        let _ = sink.write(object, &sample(1, bytes)).and_then(|()| sink.finish(object));
+        let error = sink.close().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "clusters/c/backups/b/data/large in the repository could not be written: Not a directory (os error 20)"
+        );
+    }
+    assert_eq!(bed.on_disk(), ["data"]);
+}
+
+#[test]
+fn a_file_whose_place_is_taken_leaves_nothing_half_done() {
+    let bed = Bed::local();
+    bed.put("data/large/file", b"");
+    let sink = bed.sink(SinkOptions::default());
+    let object = sink.create("large", Attributes::default(), Storage::Store).unwrap();
+    sink.write(object, &sample(1, 2 << 20)).unwrap();
+    let staged = || bed.on_disk().contains(&"data/large#1".to_owned());
+    let start = Instant::now();
+    while !staged() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", bed.on_disk());
+        thread::sleep(Duration::from_millis(1));
+    }
+    let _ = sink.finish(object);
+    let error = sink.close().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "clusters/c/backups/b/data/large in the repository could not be written: Is a directory (os error 21)"
+    );
+    assert_eq!(bed.on_disk(), ["data/large/file"]);
 }
 
 #[test]
