@@ -105,6 +105,9 @@ pub struct Server {
     /// Directories to look for the database's programs in, before PATH.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<PathBuf>,
+    /// Whether it runs for this job alone, as [`serve`](crate::Engine::serve) made it: if the job fails, nothing on it stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
 }
 
 /// What a server is in its cluster.

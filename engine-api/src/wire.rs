@@ -172,6 +172,13 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// Whether it is a server of which nothing stays if the job fails.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Self::Server(server) if server.private)
+    }
+}
+
 impl From<Server> for Target {
     fn from(server: Server) -> Self {
         Self::Server(server)

@@ -13,8 +13,8 @@
 //!
 //! Engines block, the store is asynchronous: the calls here block, and must not be made from inside tokio. The runtime
 //! must be a multi-threaded one. Memory is bounded by [`SinkOptions::memory_bytes`], whatever the sizes and the number
-//! of objects: a writer waits until bytes before its own are stored. Files of this machine's are written by the thread that has
-//! their bytes; what is not compressed is, where the engine has a thread for each processor, its own.
+//! of objects: a writer waits until bytes before its own are stored. Large objects' files, where they are this machine's, are written
+//! by the thread that has their bytes; where nothing is compressed and the engine has a thread for each processor, by the engine's own.
 
 mod budget;
 mod compress;

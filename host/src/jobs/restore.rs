@@ -296,6 +296,7 @@ impl Workers {
         )?;
         let mut server = serving.server().clone();
         server.programs.extend(programs.iter().cloned());
+        server.private = true;
         let inner = Terms {
             target: Target::Server(server),
             ..terms.clone()
@@ -305,7 +306,6 @@ impl Workers {
         match restored {
             Ok(restored) => stopped.map(|()| restored),
             Err(error) => {
-                // An engine takes it for any other server, on which what it has done would stay.
                 let error = error.detail(format!(
                     "all that was a private server's, in {}, which is made anew next time; the target is as it was",
                     path.display()

@@ -1,9 +1,9 @@
 //! [`Digest`]: the SHA-256 of an object's stored bytes, two objects' at a time where two are written at once.
 //!
 //! A processor's SHA-256 instructions wait for their own results most of the time: two digests, a block of each in turn,
-//! take two thirds of the time that they take one after the other, where a processor looks so far ahead; elsewhere as long. The blocks of one object do not help each other, those
-//! of two do. So a thread with bytes to digest leaves them on the [`Desk`] and goes on; the next thread with bytes of another object
-//! digests both. What nobody has taken its own thread digests: when too much waits, and when the object ends.
+//! take two thirds of the time that they take one after the other, where a processor looks so far ahead; elsewhere as long. The
+//! blocks of one object do not help each other, those of two do. So a thread with bytes to digest leaves them on the [`Desk`] and
+//! goes on; the next thread with bytes of another object digests both. What nobody has taken its own thread digests: when too much waits, and when the object ends.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, Weak};

@@ -182,7 +182,7 @@ impl Object {
     }
 
     /// Throws away what was written.
-    pub(super) fn discard(&self, shared: &Shared) {
+    pub(super) fn discard(&self, shared: &Arc<Shared>) {
         self.discarded.store(true, Ordering::Release);
         {
             let mut filling = lock(&self.filling);

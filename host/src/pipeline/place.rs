@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::options::Bundling;
 use super::shared::Shared;
-use super::upload::Upload;
+use super::upload::StoreUpload;
 use crate::repository::index::Encoding;
 use crate::repository::names::Files;
 
@@ -41,7 +41,7 @@ struct Bundle {
     file: String,
     length: u64,
     gathered: Vec<u8>,
-    upload: Upload,
+    upload: StoreUpload,
 }
 
 impl Bundle {
@@ -98,7 +98,7 @@ impl Placement {
             Some(bundle) => bundle,
             none => {
                 let file = Files::bundle(self.bundles);
-                let upload = Upload::start(shared, &file)?;
+                let upload = StoreUpload::start(shared, &file)?;
                 self.bundles += 1;
                 self.files += 1;
                 none.insert(Bundle {

@@ -10,8 +10,8 @@ use super::budget::{Reservation, lock};
 use super::digest::Digest;
 use super::object::Object;
 use super::place::{SMALL_BYTES, is_crowded};
-use super::shared::Shared;
-use super::upload::Upload;
+use super::shared::{Shared, Work};
+use super::upload::{StoreUpload, Upload};
 use crate::repository::index::{Extent, IndexEntry};
 
 /// While it may be small, its bytes are held. Then it is bundled or written, or gets a file of its own to go on in.
@@ -72,6 +72,8 @@ impl Stored {
             return Ok(());
         }
         let part = self.extents.len() as u32 + 1;
+        // Files are counted when nothing is pending.
+        let _pending = shared.pending(Work::Uploads);
         let file = lock(&shared.placement).file(object.name(), object.encoding(), part, false);
         let mut upload = Upload::start(shared, &file)?;
         for (bytes, reservation) in self.take_held(shared) {
@@ -138,7 +140,7 @@ impl Stored {
         } else {
             let file = placement.file(object.name(), object.encoding(), 1, true);
             drop(placement);
-            Upload::whole(shared, &file, self.take_held(shared))?;
+            StoreUpload::whole(shared, &file, self.take_held(shared))?;
             self.end_extent(file, 0);
         }
         Ok(())
@@ -146,8 +148,10 @@ impl Stored {
 
     /// The object was thrown away. What is on its way is taken back; files that were closed before stay behind, in no
     /// index.
-    pub(super) fn abandon(mut self, shared: &Shared) {
+    pub(super) fn abandon(mut self, shared: &Arc<Shared>) {
         drop(self.take_held(shared));
+        // Until the file is not counted any more.
+        let _pending = shared.pending(Work::Uploads);
         if let Some((file, upload)) = self.current.take() {
             drop(upload);
             lock(&shared.placement).release(&file);

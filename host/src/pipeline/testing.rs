@@ -32,6 +32,11 @@ impl Bed {
         Self::with(Arc::new(store), Some(directory))
     }
 
+    /// One of each kind: bytes take another way to files of this machine's than to other stores.
+    pub(super) fn each() -> [Self; 2] {
+        [Self::memory(), Self::local()]
+    }
+
     pub(super) fn with(store: Arc<dyn ObjectStore>, directory: Option<TempDir>) -> Self {
         Self {
             runtime: tokio::runtime::Builder::new_multi_thread()

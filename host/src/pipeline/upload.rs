@@ -15,15 +15,13 @@ use super::shared::Shared;
 use crate::repository::names;
 
 use file::FileUpload;
-use store::StoreUpload;
+pub(super) use store::StoreUpload;
 pub(super) use throttle::Throttle;
 
-/// The directory to write files in, where it is one of this machine's and nothing has to wait for its time.
-fn root(shared: &Shared) -> Option<&FilePath> {
-    shared.root.as_deref().filter(|_| shared.throttle.is_none())
-}
-
-/// A file that is being written. Dropped without [`end`](Self::end), it is never there.
+/// A file of a large object that is being written. Dropped without [`end`](Self::end), it is never there.
+///
+/// Small objects and bundles are a [`StoreUpload`] always: many of them are on their way at once, each of which waits for a file system
+/// that is far away.
 #[derive(Debug)]
 pub(super) enum Upload {
     /// Where the store's files are this machine's.
@@ -35,29 +33,10 @@ pub(super) enum Upload {
 impl Upload {
     /// Starts a file of the backup. An error of its own makes the sink fail.
     pub(super) fn start(shared: &Arc<Shared>, file: &str) -> Result<Self, EngineError> {
-        let location = names::locate(&shared.base, file)?;
         Ok(match root(shared) {
-            Some(root) => Self::File(FileUpload::start(shared, root, location)),
-            None => Self::Store(StoreUpload::start(shared, location)),
+            Some(root) => Self::File(FileUpload::start(shared, root, names::locate(&shared.base, file)?)),
+            None => Self::Store(StoreUpload::start(shared, file)?),
         })
-    }
-
-    /// Writes a small file as a whole.
-    pub(super) fn whole(
-        shared: &Arc<Shared>,
-        file: &str,
-        content: Vec<(Bytes, Reservation)>,
-    ) -> Result<(), EngineError> {
-        let location = names::locate(&shared.base, file)?;
-        match root(shared) {
-            Some(root) => {
-                let mut upload = FileUpload::start(shared, root, location);
-                content.iter().for_each(|(bytes, _)| upload.put(bytes));
-                upload.end();
-            }
-            None => StoreUpload::whole(shared, location, content),
-        }
-        Ok(())
     }
 
     /// The next bytes. They are counted by their reservation until they are stored.
@@ -75,4 +54,9 @@ impl Upload {
             Self::Store(upload) => upload.end(),
         }
     }
+}
+
+/// The directory to write files in, where it is one of this machine's and nothing has to wait for its time.
+fn root(shared: &Shared) -> Option<&FilePath> {
+    shared.root.as_deref().filter(|_| shared.throttle.is_none())
 }

@@ -117,7 +117,9 @@ impl Restore<'_> {
             redo_log.on_again(Ok(()))?;
         }
         let overwrite = self.job.overwrite();
-        let found = if overwrite || self.options.beside {
+        // Beside what is in use, no notes are made; where nothing stays, none are needed.
+        let unnoted = self.options.beside || self.job.target().is_private();
+        let found = if overwrite || unnoted {
             None
         } else {
             Control::find(&mut self.session, &identity)?
@@ -131,16 +133,16 @@ impl Restore<'_> {
                 self.load_again_what_is_gone(&control)?;
                 control
             }
-            None if self.options.beside => {
-                self.clear()?;
-                Control::in_memory()
-            }
             None => {
                 let restored = self.takes_accounts();
                 // Before the notes of an unfinished restore go, which say whose the accounts are.
                 let accounts = control::own_accounts(&mut self.session, &identity, restored)?;
                 self.clear()?;
-                Control::begin(&mut self.session, &identity, accounts)?
+                if unnoted {
+                    Control::in_memory(accounts)
+                } else {
+                    Control::begin(&mut self.session, &identity, accounts)?
+                }
             }
         };
         let restored = match self.holds_events() && self.hold_events(&control)? {

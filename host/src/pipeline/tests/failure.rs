@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstay_engine_api::{Attributes, ErrorKind, Storage};
+use backstay_engine_api::{Attributes, EngineError, ErrorKind, Storage};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -194,6 +194,31 @@ fn a_brake_stops_whoever_waits() {
     });
     assert_eq!(closed.unwrap_err().kind, ErrorKind::Cancelled);
     assert!(!bed.on_disk().iter().any(|file| file.contains("objects.jsonl")));
+}
+
+#[test]
+fn a_brake_stops_whoever_writes() {
+    let bed = Bed::local();
+    let sink = bed.sink(SinkOptions {
+        memory_bytes: 8 << 20,
+        ..SinkOptions::default()
+    });
+    let brake = sink.brake();
+    let bytes = sample(1, 1 << 20);
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| -> Result<(), EngineError> {
+            let object = sink.create("a", Attributes::default(), Storage::Store)?;
+            loop {
+                sink.write(object, &bytes)?;
+            }
+        });
+        thread::sleep(Duration::from_millis(100));
+        brake.pull();
+        writer.join().unwrap()
+    });
+    assert_eq!(written.unwrap_err().kind, ErrorKind::Cancelled);
+    drop(sink);
+    assert_eq!(bed.on_disk(), Vec::<String>::new());
 }
 
 #[test]

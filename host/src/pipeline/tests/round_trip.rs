@@ -55,8 +55,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_written_comes_back(case in case()) {
-        let bed = Bed::memory();
+    fn whatever_is_written_comes_back(case in case(), local in any::<bool>()) {
+        let bed = if local { Bed::local() } else { Bed::memory() };
         let sink = bed.sink(case.options.clone());
         if let Some(expected) = case.expected {
             sink.expect(expected);
@@ -164,68 +164,70 @@ fn a_part_of_a_large_object_goes_on_in_another_file() {
 
 #[test]
 fn many_threads_write_and_read_at_once() {
-    let bed = Bed::memory();
-    let sink = bed.sink(SinkOptions {
-        memory_bytes: 8 << 20,
-        ..small_frames()
-    });
-    std::thread::scope(|scope| {
-        for thread in 0..8u64 {
-            let sink = &sink;
-            scope.spawn(move || {
-                for number in 0..20 {
-                    let bytes = sample(thread * 100 + number, 1000 + (number as usize * 40_000));
-                    write(sink, &format!("{thread}/{number}"), &bytes, Storage::Compress);
-                }
-            });
-        }
-    });
-    assert_eq!(
-        sink.counters().plain_bytes,
-        8 * (0..20).map(|number| 1000 + number * 40_000).sum::<u64>()
-    );
-    let summary = sink.close().unwrap();
-    assert_eq!(summary.objects, 160);
-    let source = bed.source();
-    std::thread::scope(|scope| {
-        for thread in 0..8u64 {
-            let source = &source;
-            scope.spawn(move || {
-                for number in 0..20 {
-                    let bytes = sample(thread * 100 + number, 1000 + (number as usize * 40_000));
-                    assert_eq!(read(source, &format!("{thread}/{number}")).unwrap(), bytes);
-                }
-            });
-        }
-    });
+    for bed in Bed::each() {
+        let sink = bed.sink(SinkOptions {
+            memory_bytes: 8 << 20,
+            ..small_frames()
+        });
+        std::thread::scope(|scope| {
+            for thread in 0..8u64 {
+                let sink = &sink;
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let bytes = sample(thread * 100 + number, 1000 + (number as usize * 40_000));
+                        write(sink, &format!("{thread}/{number}"), &bytes, Storage::Compress);
+                    }
+                });
+            }
+        });
+        assert_eq!(
+            sink.counters().plain_bytes,
+            8 * (0..20).map(|number| 1000 + number * 40_000).sum::<u64>()
+        );
+        let summary = sink.close().unwrap();
+        assert_eq!(summary.objects, 160);
+        let source = bed.source();
+        std::thread::scope(|scope| {
+            for thread in 0..8u64 {
+                let source = &source;
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let bytes = sample(thread * 100 + number, 1000 + (number as usize * 40_000));
+                        assert_eq!(read(source, &format!("{thread}/{number}")).unwrap(), bytes);
+                    }
+                });
+            }
+        });
+    }
 }
 
 #[test]
 fn one_object_takes_writes_from_many_threads() {
-    let bed = Bed::memory();
-    let sink = bed.sink(small_frames());
-    let object = sink.create("lines", Attributes::default(), Storage::Compress).unwrap();
-    std::thread::scope(|scope| {
+    for bed in Bed::each() {
+        let sink = bed.sink(small_frames());
+        let object = sink.create("lines", Attributes::default(), Storage::Compress).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let sink = &sink;
+                scope.spawn(move || {
+                    for number in 0..500 {
+                        sink.write(object, format!("{thread}:{number}\n").as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        sink.finish(object).unwrap();
+        sink.close().unwrap();
+        let text = String::from_utf8(read(&bed.source(), "lines").unwrap()).unwrap();
+        assert_eq!(text.lines().count(), 2000);
         for thread in 0..4 {
-            let sink = &sink;
-            scope.spawn(move || {
-                for number in 0..500 {
-                    sink.write(object, format!("{thread}:{number}\n").as_bytes()).unwrap();
-                }
-            });
+            let prefix = format!("{thread}:");
+            let numbers: Vec<u32> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(&prefix))
+                .map(|number| number.parse().unwrap())
+                .collect();
+            assert!(numbers.is_sorted() && numbers.len() == 500);
         }
-    });
-    sink.finish(object).unwrap();
-    sink.close().unwrap();
-    let text = String::from_utf8(read(&bed.source(), "lines").unwrap()).unwrap();
-    assert_eq!(text.lines().count(), 2000);
-    for thread in 0..4 {
-        let prefix = format!("{thread}:");
-        let numbers: Vec<u32> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(&prefix))
-            .map(|number| number.parse().unwrap())
-            .collect();
-        assert!(numbers.is_sorted() && numbers.len() == 500);
     }
 }

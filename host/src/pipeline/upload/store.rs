@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::super::budget::Reservation;
 use super::super::fault::store_error;
 use super::super::shared::{Pending, Shared, Work};
+use crate::repository::names;
 
 /// How much is gathered for one write, at most. What is there is written at once: a task that sat on bytes would sit on their share of
 /// the memory.
@@ -23,42 +24,50 @@ enum Message {
     End,
 }
 
+/// Dropped before its end, it takes back what is there.
 #[derive(Debug)]
 pub(in crate::pipeline) struct StoreUpload {
     messages: UnboundedSender<Message>,
 }
 
 impl StoreUpload {
-    pub(super) fn start(shared: &Arc<Shared>, location: Path) -> Self {
+    /// Starts a file of the backup. An error of its own makes the sink fail.
+    pub(in crate::pipeline) fn start(shared: &Arc<Shared>, file: &str) -> Result<Self, EngineError> {
         let (messages, receiver) = unbounded_channel();
-        spawn(shared, location, receiver);
-        Self { messages }
+        spawn(shared, file, receiver)?;
+        Ok(Self { messages })
     }
 
     /// A small file as a whole: the task finds its end with its bytes, so that the store gets it in one request.
-    pub(super) fn whole(shared: &Arc<Shared>, location: Path, content: Vec<(Bytes, Reservation)>) {
+    pub(in crate::pipeline) fn whole(
+        shared: &Arc<Shared>,
+        file: &str,
+        content: Vec<(Bytes, Reservation)>,
+    ) -> Result<(), EngineError> {
         let (messages, receiver) = unbounded_channel();
         let upload = Self { messages };
         for (bytes, reservation) in content {
             upload.put(bytes, reservation);
         }
         upload.end();
-        spawn(shared, location, receiver);
+        spawn(shared, file, receiver)
     }
 
-    pub(super) fn put(&self, bytes: Bytes, reservation: Reservation) {
+    /// The next bytes. They are counted by their reservation until they are stored.
+    pub(in crate::pipeline) fn put(&self, bytes: Bytes, reservation: Reservation) {
         // A task that is gone has made the sink fail, which says why.
         let _ = self.messages.send(Message::Bytes(bytes, reservation));
     }
 
-    pub(super) fn end(self) {
+    /// The file is whole.
+    pub(in crate::pipeline) fn end(self) {
         let _ = self.messages.send(Message::End);
     }
 }
 
-fn spawn(shared: &Arc<Shared>, location: Path, messages: UnboundedReceiver<Message>) {
+fn spawn(shared: &Arc<Shared>, file: &str, messages: UnboundedReceiver<Message>) -> Result<(), EngineError> {
     let task = Task {
-        location,
+        location: names::locate(&shared.base, file)?,
         shared: Arc::clone(shared),
         messages,
         upload: None,
@@ -66,6 +75,7 @@ fn spawn(shared: &Arc<Shared>, location: Path, messages: UnboundedReceiver<Messa
         _pending: shared.pending(Work::Uploads),
     };
     shared.runtime.spawn(task.run());
+    Ok(())
 }
 
 struct Task {

@@ -198,15 +198,15 @@ impl Control {
         })
     }
 
-    /// Of a restore that can not go on after an interruption: nothing is kept on the target.
-    pub(super) fn in_memory() -> Self {
+    /// Of a restore that does not go on after an interruption: nothing is noted on the target. `accounts` are its [`own_accounts()`].
+    pub(super) fn in_memory(accounts: HashSet<Account>) -> Self {
         Self {
             resumed: false,
             restarted: false,
             started: 0,
             kept: false,
             items: Mutex::default(),
-            accounts: HashSet::new(),
+            accounts,
         }
     }
 

@@ -123,6 +123,35 @@ fn only_the_same_restore_goes_on() {
     assert!(error.message.contains("is not empty: it has d"), "{error}");
 }
 
+#[test]
+fn nothing_is_noted_on_a_private_server() {
+    let source = source(Flavour::MariaDb);
+    let host = TestHost::holding(dump(&mut source.session(), "d", 60));
+    host.read_pieces_of(1500);
+    let target = bed(Flavour::MariaDb);
+    let stopped = |private: bool| {
+        host.cancel_after_reads(80);
+        let server = Server {
+            private,
+            ..target.address()
+        };
+        let error = host.restore_all(server, json!({})).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
+        let schemas: Vec<String> = target
+            .session()
+            .query("SHOW DATABASES WHERE `Database` IN ('d', 'backstay_restore')")
+            .unwrap();
+        (error, schemas)
+    };
+    let (error, schemas) = stopped(true);
+    assert_eq!((error.causes, error.advice), (Vec::new(), None));
+    assert_eq!(schemas, ["d"]);
+    run(&mut target.session(), &["DROP DATABASE d"]);
+    let (error, schemas) = stopped(false);
+    assert!(error.causes[0].contains("what is restored so far stays"), "{error}");
+    assert_eq!(schemas, ["backstay_restore", "d"]);
+}
+
 /// Interrupted once rows are loaded; how many.
 fn interrupted(host: &TestHost, target: &TestServer, options: &serde_json::Value) -> u64 {
     for reads in (40..).step_by(4) {
