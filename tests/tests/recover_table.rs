@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use backstay_bed::{Flavour, TestServer, on_both, until};
+use backstay_bed::{Flavour, TestServer, installed, on_both, until};
 use backstay_mysql::mysql::Conn;
 use backstay_mysql::mysql::prelude::Queryable;
 use backstay_tests::backstay::{Backstay, Output};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 on_both!(
     a_dropped_table_comes_back_beside,
+    a_damaged_backup_is_passed_over,
     an_update_without_where_is_seen,
     what_is_refused
 );
@@ -217,6 +218,80 @@ fn a_dropped_table_comes_back_beside(flavour: Flavour) {
     let codes = rescued["rescued"]["notices"].to_string();
     assert!(codes.contains("foreign-keys-left-out"), "{codes}");
     bed.nothing_is_left(&["bank", "rescue", "shop", "shop_archive"]);
+}
+
+/// Damage is found while the private server waits for the rows, and the next backup gets a new one.
+fn a_damaged_backup_is_passed_over(flavour: Flavour) {
+    let bed = Bed::new(TestServer::start(flavour), None);
+    let mut conn = bed.live.conn();
+    run(
+        &mut conn,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
+            "INSERT INTO shop.orders VALUES (1), (2)",
+            "CREATE USER clerk@localhost IDENTIFIED BY 'a secret of his'",
+            "GRANT SELECT ON shop.* TO clerk@localhost",
+        ],
+    );
+    let older = bed.take(&["--engine", "mysqlshell"]);
+    run(&mut conn, &["INSERT INTO shop.orders VALUES (4)"]);
+    bed.take(&["--engine", "mysqlshell", "--incremental"]);
+    let newer = bed.take(&["--engine", "mysqlshell"]);
+    run(&mut conn, &["INSERT INTO shop.orders VALUES (8)"]);
+    bed.take(&["--engine", "mysqlshell", "--incremental"]);
+    let data = bed.backstay.backups("main").join(&newer).join("data");
+    let rows = fs::read_dir(&data)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("shop@orders@@0.tsv.zst"))
+        .expect("a data file");
+    let mut bytes = fs::read(&rows).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&rows, bytes).unwrap();
+    let chosen = ["--latest", "--tables", "shop.orders", "--as-schema", "rescue"];
+    let rescued = bed.recover(&chosen).ok();
+    assert!(rescued.stderr.contains(&newer), "{}", rescued.stderr);
+    let plan = &rescued.json()["rescued"]["plan"];
+    assert_eq!(plan["chain"][0], older, "{plan}");
+    assert_eq!(number(&mut conn, "SELECT SUM(id) FROM rescue.orders"), 15);
+    bed.nothing_is_left(&["rescue", "shop"]);
+}
+
+/// Nothing is said to stay on a server that is gone.
+#[test]
+fn a_private_server_that_can_not_take_the_backup() {
+    let plugins = installed(Flavour::MariaDb).plugins;
+    let plugins = plugins.expect("MariaDB's plug-ins; install them with: cargo xtask setup");
+    let plugins = format!("--plugin-dir={}", plugins.display());
+    let bed = Bed::new(TestServer::start_with(Flavour::MariaDb, &[&plugins]), None);
+    let mut conn = bed.live.conn();
+    run(
+        &mut conn,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
+            // The private server has no such plug-in.
+            "INSTALL SONAME 'auth_ed25519'",
+            "CREATE USER clerk@localhost IDENTIFIED VIA ed25519 USING PASSWORD('a secret of his')",
+        ],
+    );
+    bed.take(&["--engine", "mysqlshell"]);
+    let failed = bed.recover(&["--latest", "--tables", "shop.orders", "--as-schema", "rescue"]);
+    let error = &failed.json()["error"];
+    assert_eq!(
+        error["message"], "the server refused `creating 'clerk'@'localhost'`",
+        "{failed:?}"
+    );
+    let causes = error["causes"].to_string();
+    assert!(
+        causes.contains("all that was on a private server, which is gone; the target is as it was"),
+        "{failed:?}"
+    );
+    for unsaid in ["stays", "goes on where it was"] {
+        assert!(!failed.stdout.contains(unsaid), "{failed:?}");
+    }
+    bed.nothing_is_left(&["shop"]);
 }
 
 /// What a server on its files must be told.

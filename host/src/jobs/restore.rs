@@ -306,10 +306,9 @@ impl Workers {
         match restored {
             Ok(restored) => stopped.map(|()| restored),
             Err(error) => {
-                let error = error.detail(format!(
-                    "all that was a private server's, in {}, which is made anew next time; the target is as it was",
-                    path.display()
-                ));
+                // Another backup's restore begins with a new server, or needs an empty directory.
+                let _ = std::fs::remove_dir_all(path);
+                let error = error.detail("all that was on a private server, which is gone; the target is as it was");
                 Err(match stopped {
                     Ok(()) => error,
                     Err(stopped) => error.detail(format!("the private server: {stopped}")),

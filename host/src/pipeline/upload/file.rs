@@ -94,7 +94,7 @@ impl Staged {
     /// Makes a file beside `path`, and the directory that it is in. What an earlier one has left, or is about to remove, is left alone.
     fn create(path: &FilePath) -> io::Result<Self> {
         let directory = path.parent().unwrap_or(path);
-        let mut number = 1;
+        let (mut number, mut made) = (1, false);
         loop {
             let mut staged = path.to_owned().into_os_string();
             staged.push(format!("#{number}"));
@@ -107,8 +107,10 @@ impl Staged {
                     });
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(error) if error.kind() == ErrorKind::NotFound && !directory.exists() => {
+                // Not whether it is there: another thread may have made it just now.
+                Err(error) if error.kind() == ErrorKind::NotFound && !made => {
                     fs::create_dir_all(directory)?;
+                    made = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -139,6 +141,8 @@ impl Drop for Staged {
 #[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
+    use std::sync::Barrier;
+    use std::thread;
 
     use super::super::super::testing::Bed;
     use super::super::super::{SinkOptions, shared};
@@ -173,9 +177,30 @@ mod tests {
         // Nothing comes of it any more.
         upload.put(b"more");
         upload.end();
-        drop(start(&bed, &shared));
+        assert!(start(&bed, &shared).staged.is_none());
         assert_eq!(bed.on_disk(), Vec::<String>::new());
         shared.wait_for_all(Work::Uploads);
+    }
+
+    #[test]
+    fn threads_that_make_one_directory() {
+        let bed = Bed::local();
+        let shared = shared(&bed);
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (bed, shared, barrier) = (&bed, &shared, &barrier);
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        let location = Path::parse(format!("{}/data/{round}/{thread}", bed.base)).unwrap();
+                        barrier.wait();
+                        FileUpload::start(shared, shared.root.as_deref().unwrap(), location).end();
+                    }
+                });
+            }
+        });
+        shared.wait(Work::Uploads).unwrap();
+        assert_eq!(bed.on_disk().len(), 800);
     }
 
     #[test]

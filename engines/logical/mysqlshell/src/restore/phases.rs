@@ -45,7 +45,12 @@ fn alter_database(create: &str) -> Option<String> {
 /// The server's; the dump's; the job is cancelled.
 pub(super) fn run(restore: &mut Restore<'_>, control: &Control) -> Result<Vec<Notice>, EngineError> {
     let job = restore.job;
-    let settings = settings::settings(&mut restore.session, &restore.options, &restore.dump.instance)?;
+    let settings = settings::settings(
+        &mut restore.session,
+        &restore.options,
+        &restore.dump.instance,
+        job.threads(),
+    )?;
     let mut restorer = Restorer::default();
     if restore.takes_accounts() {
         job.doing("restoring accounts");

@@ -10,6 +10,11 @@ use crate::options::Options;
 /// as long as a transaction's rows take.
 const ROW_LOCK_WAIT: u32 = 600;
 
+/// How much memory of MySQL's all sessions together may take to sort the entries of new indexes, in bytes. The default of a session is
+/// 1 MiB (`innodb_ddl_buffer_size`, 8.0.27 and later), for which a large index is written to temporary files and merged in pairs many
+/// times. MariaDB's `innodb_sort_buffer_size` is not a session's.
+const SORTED_AT_ONCE: usize = 128 << 20;
+
 /// What makes columns of type TIMESTAMP have the defaults that they are given, and no other.
 pub(super) const EXPLICIT_TIMESTAMPS: &str = "explicit_defaults_for_timestamp";
 
@@ -28,7 +33,7 @@ pub(super) fn explicit_timestamps(session: &mut Session) -> Result<bool, EngineE
     }
 }
 
-/// Statements that each session begins with.
+/// Statements that each of so many sessions begins with.
 ///
 /// # Errors
 /// The server's.
@@ -36,6 +41,7 @@ pub(super) fn settings(
     session: &mut Session,
     options: &Options,
     dump: &InstanceFile,
+    sessions: usize,
 ) -> Result<Vec<String>, EngineError> {
     let mut all = vec![
         // The least that all engines have; MyRocks has no other below its own.
@@ -53,6 +59,9 @@ pub(super) fn settings(
     }
     let format = session.variable("binlog_format")?;
     let timestamps = session.variable(EXPLICIT_TIMESTAMPS)?;
+    let sorted = session
+        .variable("innodb_ddl_buffer_size")?
+        .and_then(|bytes| bytes.parse().ok());
     let mut set = |name: &str, value: &str| -> Result<(), EngineError> {
         // One that the account may not set is left: where it matters, the statement that needs it says so.
         let setting = format!("SET SESSION {name} = {value}");
@@ -86,6 +95,10 @@ pub(super) fn settings(
     // Statements of LOAD DATA are not in a log that takes no rows.
     if format.as_deref() == Some("STATEMENT") {
         set("binlog_format", "ROW")?;
+    }
+    let more = SORTED_AT_ONCE / sessions.max(1);
+    if sorted.is_some_and(|bytes: usize| bytes < more) {
+        set("innodb_ddl_buffer_size", &more.to_string())?;
     }
     // MariaDB: rows of the past are rows like others to a restore, and indexes are no change that needs a history.
     set("system_versioning_insert_history", "1")?;

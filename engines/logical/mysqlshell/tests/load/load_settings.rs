@@ -69,6 +69,47 @@ fn what_a_target_demands(flavour: Flavour) {
     assert_same(&want, &got);
 }
 
+#[test]
+fn indexes_are_sorted_in_more_memory_than_mysql_gives_by_itself() {
+    let source = TestServer::start(Flavour::MySql);
+    run(
+        &mut source.session(),
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY, n INT, KEY (n))",
+            "INSERT INTO d.t VALUES (1, 2), (2, 1)",
+        ],
+    );
+    let host = TestHost::new();
+    host.backup(source.address(), json!({"accounts": false})).unwrap();
+    let target = TestServer::start(Flavour::MySql);
+    let mut session = target.session();
+    run(
+        &mut session,
+        &["SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON"],
+    );
+    // By the host's three threads; and of a server that gives more already.
+    for (given, set) in [(1 << 20, Some(44_739_242)), (1 << 30, None)] {
+        run(
+            &mut session,
+            &[
+                &format!("SET GLOBAL innodb_ddl_buffer_size = {given}"),
+                "TRUNCATE mysql.general_log",
+                "DROP DATABASE IF EXISTS d",
+            ],
+        );
+        host.restore_all(target.address(), json!({"accounts": false})).unwrap();
+        let said: Vec<String> = session
+            .query("SELECT DISTINCT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE argument LIKE 'SET SESSION innodb_ddl%'")
+            .unwrap();
+        let expected: Vec<String> = set
+            .map(|bytes| format!("SET SESSION innodb_ddl_buffer_size = {bytes}"))
+            .into_iter()
+            .collect();
+        assert_eq!(said, expected);
+    }
+}
+
 fn defaults_that_are_no_text(flavour: Flavour) {
     let source = TestServer::start(flavour);
     let mut session = source.session();
