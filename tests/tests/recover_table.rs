@@ -136,6 +136,17 @@ fn run(conn: &mut Conn, statements: &[&str]) {
     }
 }
 
+fn two_orders(conn: &mut Conn) {
+    run(
+        conn,
+        &[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
+            "INSERT INTO shop.orders VALUES (1), (2)",
+        ],
+    );
+}
+
 fn number(conn: &mut Conn, query: &str) -> u64 {
     conn.query_first(query).unwrap().expect("a number")
 }
@@ -224,12 +235,10 @@ fn a_dropped_table_comes_back_beside(flavour: Flavour) {
 fn a_damaged_backup_is_passed_over(flavour: Flavour) {
     let bed = Bed::new(TestServer::start(flavour), None);
     let mut conn = bed.live.conn();
+    two_orders(&mut conn);
     run(
         &mut conn,
         &[
-            "CREATE DATABASE shop",
-            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
-            "INSERT INTO shop.orders VALUES (1), (2)",
             "CREATE USER clerk@localhost IDENTIFIED BY 'a secret of his'",
             "GRANT SELECT ON shop.* TO clerk@localhost",
         ],
@@ -372,14 +381,7 @@ fn an_update_without_where_is_seen(flavour: Flavour) {
 fn what_is_refused(flavour: Flavour) {
     let bed = Bed::new(TestServer::start(flavour), None);
     let mut conn = bed.live.conn();
-    run(
-        &mut conn,
-        &[
-            "CREATE DATABASE shop",
-            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
-            "INSERT INTO shop.orders VALUES (1), (2)",
-        ],
-    );
+    two_orders(&mut conn);
     bed.take(&["--engine", "mysqlshell"]);
     run(
         &mut conn,
@@ -465,15 +467,10 @@ fn enlarge(backups: &Path) {
 #[test]
 fn a_killed_rescue_leaves_nothing_for_long() {
     let bed = Bed::new(TestServer::start(Flavour::MariaDb), None);
+    two_orders(&mut bed.live.conn());
     run(
         &mut bed.live.conn(),
-        &[
-            "CREATE DATABASE shop",
-            "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
-            "INSERT INTO shop.orders VALUES (1), (2)",
-            "CREATE DATABASE rescue",
-            "CREATE TABLE rescue.orders (v INT)",
-        ],
+        &["CREATE DATABASE rescue", "CREATE TABLE rescue.orders (v INT)"],
     );
     bed.take(&["--engine", "mysqlshell"]);
     let arguments = bed.arguments(&[
